@@ -179,7 +179,7 @@ class SetAccountLimits(
 
     account_id: UUID
     overdraft_limit_minor: int | msgspec.UnsetType = msgspec.UNSET
-    daily_limit_minor: int | None | msgspec.UnsetType = msgspec.UNSET
+    daily_limit_minor: int | msgspec.UnsetType | None = msgspec.UNSET
     actor: str
 
 
