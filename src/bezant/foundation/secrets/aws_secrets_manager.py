@@ -1,0 +1,82 @@
+"""Secrets in AWS Secrets Manager, one JSON secret string each.
+
+Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/. boto3 is blocking, so that calls run
+on threads; the client itself is safe to share between them.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bezant.foundation.secrets.store import SecretMissing, SecretStoreUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+T = TypeVar("T")
+
+
+class AwsSecretsManager:
+    """Secret store in one AWS region. Credentials come from the usual chain (Pod Identity on EKS)."""
+
+    def __init__(self, *, region: str | None, endpoint_url: str | None) -> None:
+        self._client: SecretsManagerClient = boto3.client(
+            "secretsmanager",
+            region_name=region,
+            endpoint_url=endpoint_url,
+            config=Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=2, read_timeout=5),
+        )
+
+    async def _call(self, name: str, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.to_thread(work)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                raise SecretMissing(name) from error
+            raise SecretStoreUnavailable(
+                f"AWS Secrets Manager refused {name}: {error.response['Error']['Code']}. "
+                "Check the role of this pod and the region"
+            ) from error
+        except BotoCoreError as error:
+            raise SecretStoreUnavailable(
+                f"AWS Secrets Manager does not answer for {name}: {error}"
+            ) from error
+
+    async def read(self, name: str) -> dict[str, str]:
+        """See `SecretStore.read`."""
+        text = await self._call(name, lambda: self._client.get_secret_value(SecretId=name)["SecretString"])
+        value: dict[str, str] = json.loads(text)
+        return value
+
+    async def write(self, name: str, value: dict[str, str]) -> None:
+        """See `SecretStore.write`. Creates the secret on its first write."""
+        text = json.dumps(value)
+        try:
+            await self._call(name, lambda: self._client.put_secret_value(SecretId=name, SecretString=text))
+        except SecretMissing:
+            await self._call(name, lambda: self._client.create_secret(Name=name, SecretString=text))
+
+    async def delete(self, name: str) -> None:
+        """See `SecretStore.delete`. Without a recovery window: the credential itself is dropped at the same time."""
+        try:
+            await self._call(
+                name, lambda: self._client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+            )
+        except SecretMissing:
+            return
+
+    async def names(self, prefix: str) -> list[str]:
+        """See `SecretStore.names`."""
+
+        def listed() -> list[str]:
+            pages = self._client.get_paginator("list_secrets").paginate(
+                Filters=[{"Key": "name", "Values": [prefix]}]
+            )
+            return sorted(entry["Name"] for page in pages for entry in page["SecretList"])
+
+        return [name for name in await self._call(prefix, listed) if name.startswith(prefix)]

@@ -1,0 +1,22 @@
+"""Choose the secret store that the settings name."""
+
+from pathlib import Path
+
+from bezant.foundation.secrets.store import SecretStore
+from bezant.foundation.settings import Settings
+
+
+def open_secret_store(settings: Settings) -> SecretStore:
+    """Return the secret store of this process. Raises `SecretStoreUnavailable` when it cannot be opened."""
+    if settings.secret_store == "aws":
+        # boto3 costs 0.2 s to import, which only the processes that use it should pay
+        from bezant.foundation.secrets.aws_secrets_manager import AwsSecretsManager  # noqa: PLC0415
+
+        return AwsSecretsManager(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url)
+    if settings.secret_store == "kubernetes":
+        from bezant.foundation.secrets.kubernetes_files import KubernetesFiles  # noqa: PLC0415
+
+        return KubernetesFiles(Path(settings.secret_store_dir))
+    from bezant.foundation.secrets.encrypted_files import EncryptedFiles  # noqa: PLC0415
+
+    return EncryptedFiles(Path(settings.secret_store_dir), Path(settings.secret_store_key_file))

@@ -1,0 +1,261 @@
+"""The tenant connection pool manager: every tenant database as one service process sees it."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import psycopg
+
+from bezant.contracts.fleet import SERVICES
+from bezant.contracts.problems import TenantNotActive, TenantUnavailable
+from bezant.foundation.control.directory import TenantDirectory, TenantRecord
+from bezant.foundation.database import connection_parameters, is_transient
+from bezant.foundation.secrets import SecretMissing, SecretStore, tenant_secret_name
+from bezant.foundation.secrets.store import SecretStoreUnavailable
+from bezant.foundation.settings import Settings
+from bezant.foundation.tenancy.pools import TenantPool
+from bezant.foundation.tenancy.transaction import TenantTransaction
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_SERVED = frozenset({"onboarding", "active", "suspended", "closing"})
+_GROW_BY = 2
+
+
+class TenantDatabases:
+    """Transactions on tenant databases, for one service's role.
+
+    Pools are made on a tenant's first transaction, hold at least `pool_min_connections` while resident, grow to
+    `pool_max_connections` while the budget of the process (`process_connection_cap`) has room, and the least
+    recently used idle ones give their connections up when another tenant needs them.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        directory: TenantDirectory,
+        secrets: SecretStore,
+        settings: Settings,
+        on_commit: Callable[[UUID], None],
+    ) -> None:
+        """`on_commit` is told the tenant after each transaction that made events."""
+        schema = SERVICES[service].schema
+        if schema is None:
+            raise ValueError(f"the {service} service keeps nothing in tenant databases")
+        self._service = service
+        self._schema = schema
+        self._directory = directory
+        self._secrets = secrets
+        self._settings = settings
+        self._on_commit = on_commit
+        # A reader endpoint that is the writer (a laptop, a cluster without readers) shares the writer's pool.
+        self._pools: OrderedDict[tuple[UUID, str], TenantPool] = OrderedDict()
+        self._opening: dict[tuple[UUID, str], asyncio.Task[TenantPool]] = {}
+        self._budget_lock = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def schema(self) -> str:
+        """The schema of this service in every tenant database."""
+        return self._schema
+
+    @property
+    def granted_connections(self) -> int:
+        """How many connections the resident pools may hold together; never above the cap."""
+        return sum(pool.granted for pool in self._pools.values())
+
+    def resident_pools(self) -> list[TenantPool]:
+        """Return the pools of this moment, least recently used first."""
+        return list(self._pools.values())
+
+    @asynccontextmanager
+    async def transaction(
+        self, tenant_id: UUID, *, read_only: bool = False
+    ) -> AsyncIterator[TenantTransaction]:
+        """Run the block in one transaction on the tenant's database and commit it.
+
+        `read_only` goes to the reader endpoint where there is one. Raises `NotFound` for an unknown tenant,
+        `TenantNotActive` before it is provisioned and after it is closed, `TenantUnavailable` when its
+        database does not answer; then nothing was committed, or (for a commit that was cut off) it is not
+        known, which is why every write is idempotent.
+        """
+        pool = await self._pool(tenant_id, "reader" if read_only else "writer")
+        try:
+            async with pool.connection() as connection:
+                transaction = TenantTransaction(
+                    connection, tenant_id=tenant_id, schema=self._schema, source=self._service
+                )
+                if read_only:
+                    await connection.execute("SET TRANSACTION READ ONLY")
+                yield transaction
+                emitted = transaction.emitted
+                await transaction.write_outbox()
+        except psycopg.errors.ReadOnlySqlTransaction:
+            if not read_only:
+                # The writer has become a reader: let every connection go, so that new ones find the new writer.
+                await pool.drain()
+            raise
+        if emitted:
+            self._on_commit(tenant_id)
+
+    async def run(
+        self,
+        tenant_id: UUID,
+        work: Callable[[TenantTransaction], Awaitable[T]],
+        *,
+        attempts: int = 3,
+        read_only: bool = False,
+    ) -> T:
+        """Run idempotent work in a transaction, again on another connection if it failed for a passing reason.
+
+        Raises what `transaction` raises; a database error that no retry mended becomes `TenantUnavailable`.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction(tenant_id, read_only=read_only) as transaction:
+                    return await work(transaction)
+            except psycopg.Error as error:
+                if not is_transient(error):
+                    raise
+                if attempt == attempts:
+                    raise TenantUnavailable(
+                        "the database of this tenant does not answer; send the request again with the same "
+                        "Idempotency-Key",
+                        retry_after_seconds=2,
+                    ) from error
+                _log.info("retrying on tenant %s after %s", tenant_id, type(error).__name__)
+        raise AssertionError("unreachable")
+
+    async def warm(self, tenant_id: UUID) -> int:
+        """Open the tenant's pool, connect once, and return the credential version that worked."""
+        record = await self._directory.refresh(tenant_id)
+        async with self.transaction(tenant_id) as transaction:
+            await transaction.execute("SELECT 1")
+        return record.credential_version
+
+    async def refresh_credential(self, tenant_id: UUID) -> int:
+        """Replace the tenant's connections by ones with the current credential; work in flight is not cut.
+
+        Returns the version of the credential that connected.
+        """
+        for kind in ("writer", "reader"):
+            pool = self._pools.get((tenant_id, kind))
+            if pool is not None:
+                await pool.drain()
+        return await self.warm(tenant_id)
+
+    async def forget(self, tenant_id: UUID) -> None:
+        """Close the tenant's pools: it was closed, or it moved."""
+        self._directory.forget(tenant_id)
+        for kind in ("writer", "reader"):
+            pool = self._pools.pop((tenant_id, kind), None)
+            if pool is not None:
+                await pool.close()
+
+    async def evict_idle(self) -> int:
+        """Close pools that were not used for `pool_idle_seconds` and take back what others do not need."""
+        horizon = time.monotonic() - self._settings.pool_idle_seconds
+        evicted = 0
+        for key, pool in list(self._pools.items()):
+            if pool.in_use:
+                continue
+            if pool.last_used < horizon:
+                del self._pools[key]
+                await pool.close()
+                evicted += 1
+            elif pool.granted > self._settings.pool_min_connections:
+                wanted = max(self._settings.pool_min_connections, pool.stats().get("pool_size", 0))
+                if wanted < pool.granted:
+                    await pool.resize(wanted)
+        return evicted
+
+    async def close(self) -> None:
+        """Close every pool."""
+        pools = list(self._pools.values())
+        self._pools.clear()
+        await asyncio.gather(*(pool.close() for pool in pools), *self._closing)
+
+    async def _pool(self, tenant_id: UUID, kind: str) -> TenantPool:
+        record = await self._directory.get(tenant_id)
+        if record.status not in _SERVED or record.writer is None:
+            record = await self._directory.refresh(tenant_id)
+            if record.status not in _SERVED or record.writer is None:
+                raise TenantNotActive(f"tenant {record.slug} is {record.status}; it cannot be used now")
+        if kind == "reader" and record.reader == record.writer:
+            kind = "writer"
+        key = (tenant_id, kind)
+        pool = self._pools.get(key)
+        if pool is None:
+            task = self._opening.get(key)
+            if task is None:
+                task = asyncio.create_task(self._open(record, kind))
+                self._opening[key] = task
+                task.add_done_callback(lambda _: self._opening.pop(key, None))
+            pool = await asyncio.shield(task)
+        elif key in self._pools:
+            self._pools.move_to_end(key)
+        if pool.wants_more and pool.granted < self._settings.pool_max_connections:
+            await self._grow(pool)
+        return pool
+
+    async def _open(self, record: TenantRecord, kind: str) -> TenantPool:
+        async with self._budget_lock:
+            granted = await self._take(self._settings.pool_min_connections, at_least=1)
+            pool = TenantPool(record.id, self._settings, self._parameters(record.id, kind), granted=granted)
+            await pool.open()
+            self._pools[(record.id, kind)] = pool
+        return pool
+
+    async def _grow(self, pool: TenantPool) -> None:
+        async with self._budget_lock:
+            room = min(_GROW_BY, self._settings.pool_max_connections - pool.granted)
+            free = self._settings.process_connection_cap - self.granted_connections
+            if room > 0 and free > 0 and pool.wants_more:
+                await pool.resize(pool.granted + min(room, free))
+
+    async def _take(self, wanted: int, *, at_least: int) -> int:
+        """Return how many connections may be granted, evicting idle tenants, least recently used first."""
+        deadline = time.monotonic() + self._settings.pool_checkout_timeout_seconds
+        while True:
+            free = self._settings.process_connection_cap - self.granted_connections
+            if free >= at_least:
+                return min(wanted, free)
+            idle = next((key for key, pool in self._pools.items() if not pool.in_use), None)
+            if idle is not None:
+                await self._pools.pop(idle).close()
+                continue
+            if time.monotonic() > deadline:
+                raise TenantUnavailable(
+                    "this process serves as many tenants as its connection cap allows at this moment; try again",
+                    retry_after_seconds=1,
+                )
+            await asyncio.sleep(0.01)
+
+    def _parameters(self, tenant_id: UUID, kind: str) -> Callable[[], Awaitable[dict[str, Any]]]:
+        async def current() -> dict[str, Any]:
+            # Asked for each new connection: after a rotation the next connection has the new password.
+            try:
+                secret = await self._secrets.read(tenant_secret_name(tenant_id, self._service))
+            except (SecretMissing, SecretStoreUnavailable) as error:
+                raise psycopg.OperationalError(f"no credential for tenant {tenant_id}: {error}") from error
+            prefix = f"tenant_{tenant_id}_db"
+            url = secret[f"{prefix}_url"] if kind == "writer" else secret[f"{prefix}_reader_url"]
+            parts = urlsplit(url)
+            return connection_parameters(
+                self._settings,
+                host=parts.hostname or "",
+                port=parts.port or 5432,
+                dbname=parts.path.lstrip("/"),
+                user=secret[f"{prefix}_user"],
+                password=secret[f"{prefix}_password"],
+                application=self._settings.instance_id,
+            )
+
+        return current
