@@ -1,0 +1,1 @@
+"""Canonical leaves, Merkle trees, commitments and tree heads: pure, no I/O."""

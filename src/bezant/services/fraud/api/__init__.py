@@ -1,0 +1,1 @@
+"""The public and the internal HTTP interface of the fraud service."""

@@ -1,0 +1,1 @@
+"""Fraud rules, velocity and scoring: pure, no I/O."""

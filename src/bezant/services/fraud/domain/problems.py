@@ -1,0 +1,52 @@
+"""Every error of the fraud service that a client can see."""
+
+from bezant.contracts.problems import Conflict, NotFound, Unprocessable
+
+
+class RuleInvalid(Unprocessable):
+    """A rule does not compile, uses an unknown variable or does not answer true or false; extension ``rule``."""
+
+    code = "rule_invalid"
+    title = "A fraud rule is not valid"
+
+
+class ThresholdInvalid(Unprocessable):
+    """A threshold is unknown, or not a number in its range; extension ``threshold``."""
+
+    code = "threshold_invalid"
+    title = "A fraud threshold is not valid"
+
+
+class RulesetChanged(Conflict):
+    """The rule set was replaced since the version that the request was based on."""
+
+    code = "ruleset_changed"
+    title = "The rule set was changed by someone else"
+
+
+class CaseNotFound(NotFound):
+    """No case of that id for this tenant."""
+
+    code = "fraud_case_not_found"
+    title = "Fraud case not found"
+
+
+class CaseAlreadyDecided(Conflict):
+    """The case was decided before; the first decision stands."""
+
+    code = "fraud_case_already_decided"
+    title = "The fraud case is already decided"
+
+
+class AssessmentNotFound(NotFound):
+    """No assessment of that payment for this tenant."""
+
+    code = "fraud_assessment_not_found"
+    title = "Fraud assessment not found"
+
+
+class RulesetNotFound(NotFound):
+    """No rule set of that version for this tenant."""
+
+    code = "fraud_ruleset_not_found"
+    title = "Fraud rule set not found"

@@ -1,0 +1,1 @@
+"""PostgreSQL statements and the Valkey script of the fraud service."""
