@@ -1,0 +1,106 @@
+-- name: accounts_of_transfers
+-- Which accounts the named transfers touch; entries are immutable, so that no lock is needed to know.
+SELECT DISTINCT account_id FROM ledger.entries WHERE transfer_id = ANY(%(transfer_ids)b::uuid[])
+
+-- name: lock_accounts
+-- Policy and balances of accounts, locked until the end of the transaction in the order of their ids.
+SELECT id, account_type, currency, normal_side, status, overdraft_limit_minor, daily_limit_minor,
+  posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor
+FROM ledger.accounts WHERE id = ANY(%(account_ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE
+
+-- name: read_accounts
+-- Policy and balances of accounts as they are now, without locking them.
+SELECT id, account_type, currency, normal_side, status, overdraft_limit_minor, daily_limit_minor,
+  posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor
+FROM ledger.accounts WHERE id = ANY(%(account_ids)b::uuid[])
+
+-- name: known_transfers
+-- The time, and those of the named transfers that exist with the one that reversed them.
+SELECT clock.now, t.id, t.kind, t.currency, t.amount_minor, t.fingerprint, t.origin, t.created_at, r.id
+FROM (SELECT clock_timestamp() AS now) clock
+LEFT JOIN ledger.transfers t ON t.id = ANY(%(transfer_ids)b::uuid[])
+LEFT JOIN ledger.transfers r ON r.reverses_id = t.id
+
+-- name: holds_with_legs
+-- The named holds, one row for each of their legs.
+SELECT h.transfer_id, t.currency, t.origin, h.state, h.amount_minor, h.posted_amount_minor, h.expires_at,
+  h.limit_day, h.resolved_by, e.account_id, e.direction, e.amount_minor
+FROM ledger.holds h
+JOIN ledger.transfers t ON t.id = h.transfer_id
+JOIN ledger.entries e ON e.transfer_id = h.transfer_id
+WHERE h.transfer_id = ANY(%(transfer_ids)b::uuid[])
+ORDER BY h.transfer_id, e.leg
+
+-- name: posted_legs
+-- What the named transfers posted.
+SELECT transfer_id, account_id, direction, amount_minor FROM ledger.entries
+WHERE transfer_id = ANY(%(transfer_ids)b::uuid[]) AND phase = 'posted' ORDER BY transfer_id, leg
+
+-- name: insert_transfers
+-- Write transfers, before their entries.
+INSERT INTO ledger.transfers (id, kind, currency, amount_minor, line_count, pending_id, reverses_id, batch_id,
+  origin, reference, metadata, fingerprint, actor, created_at)
+SELECT id, kind, currency, amount_minor, line_count, pending_id, reverses_id, batch_id,
+  origin, reference, metadata::jsonb, fingerprint, actor, %(created_at)s
+FROM unnest(%(ids)b::uuid[], %(kinds)b::text[], %(currencies)b::text[], %(amounts)b::bigint[],
+  %(line_counts)b::smallint[], %(pending_ids)s::uuid[], %(reverses_ids)s::uuid[], %(batch_ids)s::uuid[],
+  %(origins)b::text[], %(references)b::text[], %(metadata)b::text[], %(fingerprints)b::bytea[],
+  %(actors)b::text[])
+  AS t(id, kind, currency, amount_minor, line_count, pending_id, reverses_id, batch_id,
+    origin, reference, metadata, fingerprint, actor)
+
+-- name: insert_entries
+-- Write lines; the trigger checks that they balance and moves the balances.
+INSERT INTO ledger.entries (transfer_id, leg, account_id, direction, phase, amount_minor, limit_day,
+  account_version, balance_after_minor, created_at)
+SELECT t.*, %(created_at)s
+FROM unnest(%(transfer_ids)b::uuid[], %(legs)b::smallint[], %(account_ids)b::uuid[], %(directions)b::text[],
+  %(phases)b::text[], %(amounts)b::bigint[], %(limit_days)s::date[], %(versions)b::bigint[],
+  %(balances)b::numeric[]) AS t
+
+-- name: insert_holds
+-- Write the state of new holds; a hold may have been resolved in the group that made it.
+INSERT INTO ledger.holds (transfer_id, state, amount_minor, posted_amount_minor, expires_at, limit_day, resolved_by)
+SELECT * FROM unnest(%(transfer_ids)b::uuid[], %(states)b::text[], %(amounts)b::bigint[],
+  %(posted_amounts)b::bigint[], %(expiries)s::timestamptz[], %(limit_days)s::date[], %(resolved_by)s::uuid[])
+
+-- name: resolve_holds
+-- Note what became of holds.
+UPDATE ledger.holds h SET state = r.state, posted_amount_minor = r.posted_amount_minor, resolved_by = r.resolved_by
+FROM unnest(%(transfer_ids)b::uuid[], %(states)b::text[], %(posted_amounts)b::bigint[], %(resolved_by)b::uuid[])
+  AS r(transfer_id, state, posted_amount_minor, resolved_by)
+WHERE h.transfer_id = r.transfer_id
+
+-- name: insert_account
+-- Open an account; False when the id is taken.
+INSERT INTO ledger.accounts (id, account_type, currency, normal_side, overdraft_limit_minor, daily_limit_minor)
+VALUES (%(id)s, %(account_type)s, %(currency)s, %(normal_side)s, %(overdraft_limit_minor)s, %(daily_limit_minor)s)
+ON CONFLICT (id) DO NOTHING
+
+-- name: update_account
+-- Write an account's status and limits.
+UPDATE ledger.accounts SET status = %(status)s, overdraft_limit_minor = %(overdraft_limit_minor)s,
+  daily_limit_minor = %(daily_limit_minor)s WHERE id = %(id)s
+
+-- name: due_holds
+-- Holds whose time is over, oldest first, and of which transfer they are.
+SELECT transfer_id FROM ledger.holds
+WHERE state = 'pending' AND expires_at <= clock_timestamp() ORDER BY expires_at LIMIT %(limit)s
+
+-- name: next_expiry
+-- When the next hold expires.
+SELECT min(expires_at) FROM ledger.holds WHERE state = 'pending' AND expires_at IS NOT NULL
+
+-- name: stored_answers
+-- The stored answers of idempotency keys.
+SELECT key, fingerprint, response_status, response_body FROM ledger.idempotency WHERE key = ANY(%(keys)b::text[])
+
+-- name: store_answers
+-- Store the answers given to idempotency keys.
+INSERT INTO ledger.idempotency (key, fingerprint, response_status, response_body)
+SELECT * FROM unnest(%(keys)b::text[], %(fingerprints)b::bytea[], %(statuses)b::integer[], %(bodies)b::text[])
+
+-- name: forget_answers
+-- Drop stored answers older than the retention of idempotency keys.
+DELETE FROM ledger.idempotency WHERE key IN (
+  SELECT key FROM ledger.idempotency WHERE created_at < clock_timestamp() - %(older_than)s::interval LIMIT 10000)
