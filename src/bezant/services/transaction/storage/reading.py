@@ -42,7 +42,7 @@ async def read_book(tx: TenantTransaction, commands: Iterable[Submitted]) -> Boo
     if referenced:
         rows = await tx.fetch_all(QUERIES["accounts_of_transfers"], {"transfer_ids": list(referenced)})
         account_ids.update(row[0] for row in rows)
-    accounts = await _lock_accounts(tx, account_ids)
+    accounts = await lock_accounts(tx, account_ids)
     rows = await tx.fetch_all(QUERIES["known_transfers"], {"transfer_ids": list(ids | referenced)})
     book = Book(now=rows[0][0], accounts=accounts)
     for row in rows:
@@ -55,7 +55,8 @@ async def read_book(tx: TenantTransaction, commands: Iterable[Submitted]) -> Boo
     return book
 
 
-async def _lock_accounts(tx: TenantTransaction, account_ids: set[UUID]) -> dict[UUID, LedgerAccount]:
+async def lock_accounts(tx: TenantTransaction, account_ids: set[UUID]) -> dict[UUID, LedgerAccount]:
+    """Lock the accounts that exist, in the order of their ids, so that two groups never wait in a circle."""
     rows = await tx.fetch_all(QUERIES["lock_accounts"], {"account_ids": list(account_ids)})
     return {row[0]: ledger_account(row) for row in rows}
 

