@@ -69,16 +69,15 @@ THRESHOLDS: Final[dict[str, Threshold]] = {
     "device_accounts_24h": Threshold(5, False, "a device that pays for more accounts than this is shared"),
 }
 
+_CODES_BY_MAGNITUDE: Final = {
+    10: "CZK EGP INR MXN NOK PHP RUB SEK THB TRY TWD UAH UYU ZAR",
+    100: "BDT CLP DZD HUF ISK JPY KES LKR PKR RSD",
+    1_000: "AMD ARS CRC KRW KZT MMK NGN RWF XAF XOF",
+    10_000: "COP GNF IDR IQD KHR LAK LBP MGA PYG TZS UGX UZS VND",
+    100_000: "IRR",
+}
 CURRENCY_MAGNITUDES: Final[dict[str, int]] = {
-    **dict.fromkeys(
-        ["CZK", "EGP", "INR", "MXN", "NOK", "PHP", "RUB", "SEK", "THB", "TRY", "TWD", "UAH", "UYU", "ZAR"], 10
-    ),
-    **dict.fromkeys(["BDT", "CLP", "DZD", "HUF", "ISK", "JPY", "KES", "LKR", "PKR", "RSD"], 100),
-    **dict.fromkeys(["AMD", "ARS", "CRC", "KRW", "KZT", "MMK", "NGN", "RWF", "XAF", "XOF"], 1_000),
-    **dict.fromkeys(
-        ["COP", "GNF", "IDR", "IQD", "KHR", "LAK", "LBP", "MGA", "PYG", "TZS", "UGX", "UZS", "VND"], 10_000
-    ),
-    "IRR": 100_000,
+    code: magnitude for magnitude, codes in _CODES_BY_MAGNITUDE.items() for code in codes.split()
 }
 """Orders of magnitude of what one currency unit is worth, not exchange rates; 1 where absent.
 

@@ -1,0 +1,1 @@
+"""Schedules, signatures, targets and filters of webhooks: pure, no I/O."""

@@ -1,0 +1,1 @@
+"""PostgreSQL statements of the notification service."""
