@@ -89,9 +89,7 @@ def plan_creation(book: Book, command: CreateTransfer, *, refund: bool) -> Plan 
     if refusal is not None:
         return refusal
     if command.expires_at is not None and (not command.pending or command.expires_at <= book.now):
-        return Refusal(
-            Reason.EXPIRES_AT_INVALID, "expires_at belongs to a pending transfer and must be in the future."
-        )
+        return Refusal(Reason.EXPIRES_AT_INVALID, "expires_at belongs to a pending transfer and must be in the future.")
     day = None if refund else book.now.date()
     legs = tuple(command.legs)
     phase: Phase = "pending" if command.pending else "posted"
@@ -113,9 +111,7 @@ def open_hold(book: Book, pending_id: UUID, *, by_payment: bool) -> Hold | Refus
         known = book.transfers.get(pending_id)
         if known is None:
             return Refusal(Reason.HOLD_NOT_FOUND, f"There is no pending transfer {pending_id}.")
-        return Refusal(
-            Reason.TRANSFER_NOT_PENDING, f"Transfer {pending_id} is of kind {known.kind}, not pending."
-        )
+        return Refusal(Reason.TRANSFER_NOT_PENDING, f"Transfer {pending_id} is of kind {known.kind}, not pending.")
     if hold.origin == "payment" and not by_payment:
         return Refusal(
             Reason.TRANSFER_OF_PAYMENT,
@@ -124,9 +120,7 @@ def open_hold(book: Book, pending_id: UUID, *, by_payment: bool) -> Hold | Refus
     if hold.state != "pending":
         return Refusal(_RESOLVED[hold.state], f"The hold {pending_id} is {hold.state}.")
     if hold.expires_at is not None and hold.expires_at <= book.now:
-        return Refusal(
-            Reason.HOLD_EXPIRED, f"The hold {pending_id} expired at {hold.expires_at.isoformat()}."
-        )
+        return Refusal(Reason.HOLD_EXPIRED, f"The hold {pending_id} expired at {hold.expires_at.isoformat()}.")
     return hold
 
 
@@ -181,8 +175,7 @@ def plan_posting(book: Book, command: PostPending, *, by_payment: bool) -> Plan 
     in_hold = {(leg.account_id, leg.direction) for leg in hold.legs}
     today = book.now.date()
     posted = tuple(
-        Draft("posted", leg, hold.limit_day if (leg.account_id, leg.direction) in in_hold else today)
-        for leg in legs
+        Draft("posted", leg, hold.limit_day if (leg.account_id, leg.direction) in in_hold else today) for leg in legs
     )
     return Plan(
         kind="post",

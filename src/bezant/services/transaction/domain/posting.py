@@ -113,9 +113,7 @@ def _carry_out(
         return _refused(command.id, refusal)
     if undo is not None:
         undo.extend(partial(account.restore, snapshot) for account, snapshot in snapshots)
-    record(
-        book, decided, submitted, plan, entries, fingerprint=print_of_command, batch_id=batch_id, undo=undo
-    )
+    record(book, decided, submitted, plan, entries, fingerprint=print_of_command, batch_id=batch_id, undo=undo)
     return CommandResult(
         status="created",
         id=command.id,
@@ -141,9 +139,7 @@ def _existing(known: KnownTransfer, print_of_command: bytes) -> CommandResult:
 
 
 def _refused(transfer_id: UUID, refusal: Refusal) -> CommandResult:
-    return CommandResult(
-        status="refused", id=transfer_id, reason_code=refusal.reason.value, detail=refusal.detail
-    )
+    return CommandResult(status="refused", id=transfer_id, reason_code=refusal.reason.value, detail=refusal.detail)
 
 
 def _plan(book: Book, submitted: Submitted) -> Plan | Refusal:
@@ -174,9 +170,7 @@ def _check_accounts(book: Book, plan: Plan) -> Refusal | None:
             )
         elif account.status == "closed":
             found.setdefault(Reason.ACCOUNT_CLOSED, f"Account {leg.account_id} is closed.")
-        elif account.status == "frozen" and not (
-            plan.credits_frozen and leg.direction == account.normal_side
-        ):
+        elif account.status == "frozen" and not (plan.credits_frozen and leg.direction == account.normal_side):
             found.setdefault(Reason.ACCOUNT_FROZEN, f"Account {leg.account_id} is frozen.")
     if not found:
         return None

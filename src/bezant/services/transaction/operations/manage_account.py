@@ -25,9 +25,7 @@ async def manage_account(databases: TenantDatabases, tenant_id: UUID, command: A
         if account is None:
             return Refusal(Reason.ACCOUNT_NOT_FOUND, f"There is no account {command.account_id}.")
         changed = (
-            set_status(account, command)
-            if isinstance(command, SetAccountStatus)
-            else set_limits(account, command)
+            set_status(account, command) if isinstance(command, SetAccountStatus) else set_limits(account, command)
         )
         if changed is True:
             await _update(tx, account)

@@ -72,9 +72,7 @@ async def post_group(
         return posted
 
 
-async def _post(
-    databases: TenantDatabases, tenant_id: UUID, postings: Sequence[Posting]
-) -> Sequence[Posted]:
+async def _post(databases: TenantDatabases, tenant_id: UUID, postings: Sequence[Posting]) -> Sequence[Posted]:
     async def work(tx: TenantTransaction) -> Sequence[Posted]:
         return await post_in(tx, postings)
 

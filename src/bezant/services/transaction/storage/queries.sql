@@ -83,9 +83,9 @@ UPDATE ledger.accounts SET status = %(status)s, overdraft_limit_minor = %(overdr
   daily_limit_minor = %(daily_limit_minor)s WHERE id = %(id)s
 
 -- name: due_holds
--- Holds whose time is over, oldest first, and of which transfer they are.
-SELECT transfer_id FROM ledger.holds
-WHERE state = 'pending' AND expires_at <= clock_timestamp() ORDER BY expires_at LIMIT %(limit)s
+-- Holds whose time is over, the longest over first, and on whose behalf they were made.
+SELECT h.transfer_id, t.origin FROM ledger.holds h JOIN ledger.transfers t ON t.id = h.transfer_id
+WHERE h.state = 'pending' AND h.expires_at <= now() ORDER BY h.expires_at LIMIT %(limit)s
 
 -- name: next_expiry
 -- When the next hold expires.
