@@ -1,0 +1,23 @@
+"""Settings of the fraud service (`BEZANT_FRAUD_...`)."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class FraudSettings(BaseSettings):
+    """How velocity is counted and how long it is waited for."""
+
+    model_config = SettingsConfigDict(env_prefix="BEZANT_FRAUD_", extra="ignore")
+
+    velocity_timeout_seconds: float = Field(0.08, gt=0)
+    """Counters that take longer are done without, and the assessment says so."""
+    velocity_circuit_seconds: float = Field(1.0, gt=0)
+    """After a failure, how long the counters are not asked at all."""
+    velocity_partitions: int = Field(16, ge=1, le=256)
+    """Hash tags that one tenant's counters are spread over; changing it starts the counters afresh."""
+    counting_horizon_seconds: int = Field(300, ge=30)
+    """How old a payment may be and still be counted: for so long its id is remembered, so that it counts once."""
+    partner_memory_days: int = Field(90, ge=1)
+    """How long a destination stays known to an account after its last payment."""
+    partner_limit: int = Field(2_000, ge=10)
+    """How many partners are remembered for one account, device or address."""
