@@ -26,9 +26,7 @@ class ControlUnavailable(Unavailable):
 class ControlDatabase:
     """The control database as one service sees it, with that service's own role."""
 
-    def __init__(
-        self, pool: AsyncConnectionPool[AsyncConnection[Any]], *, service: str, settings: Settings
-    ) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], *, service: str, settings: Settings) -> None:
         self._pool = pool
         self.service = service
         self.settings = settings
@@ -105,9 +103,7 @@ class ControlDatabase:
         async with self.transaction() as connection:
             return await (await connection.execute(sql, params)).fetchone()
 
-    async def execute(
-        self, sql: LiteralString, params: Mapping[str, Any] | Sequence[Any] | None = None
-    ) -> int:
+    async def execute(self, sql: LiteralString, params: Mapping[str, Any] | Sequence[Any] | None = None) -> int:
         """Run one statement in its own transaction and return how many rows it touched."""
         async with self.transaction() as connection:
             return (await connection.execute(sql, params)).rowcount

@@ -64,9 +64,7 @@ def control_migrations() -> list[Migration]:
 
 def digest(migrations: list[Migration]) -> str:
     """Return twelve hexadecimal digits that change when any migration does; template databases carry them."""
-    return hashlib.sha256("".join(m.owner + m.name + m.checksum for m in migrations).encode()).hexdigest()[
-        :12
-    ]
+    return hashlib.sha256("".join(m.owner + m.name + m.checksum for m in migrations).encode()).hexdigest()[:12]
 
 
 async def migrate(connection: AsyncConnection[Any], migrations: list[Migration]) -> list[str]:
@@ -82,9 +80,7 @@ async def migrate(connection: AsyncConnection[Any], migrations: list[Migration])
             "CREATE TABLE IF NOT EXISTS public.bezant_migrations (owner text, name text, checksum text NOT NULL, "
             "applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (owner, name))"
         )
-        rows = await (
-            await connection.execute("SELECT owner, name, checksum FROM public.bezant_migrations")
-        ).fetchall()
+        rows = await (await connection.execute("SELECT owner, name, checksum FROM public.bezant_migrations")).fetchall()
         applied = {(owner, name): checksum for owner, name, checksum in rows}
         done = []
         for migration in migrations:

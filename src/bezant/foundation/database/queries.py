@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 from types import MappingProxyType
-from typing import LiteralString, TypeAlias, cast
+from typing import LiteralString, TypeAlias
 
 Queries: TypeAlias = Mapping[str, LiteralString]
 _NAME = re.compile(r"^-- name: ([a-z0-9_]+)\s*$", re.MULTILINE)
@@ -26,5 +26,5 @@ def load_queries(package: str, filename: str) -> Queries:
             raise ValueError(f"{filename}: two queries are called {name}")
         sql = "\n".join(line for line in body.splitlines() if not line.lstrip().startswith("--"))
         # Packaged text is as trusted as code; psycopg asks for literals to keep data out of SQL.
-        queries[name] = cast(LiteralString, sql.strip())
+        queries[name] = sql.strip()  # type: ignore[assignment,unused-ignore]
     return MappingProxyType(queries)

@@ -43,9 +43,7 @@ class AwsSecretsManager:
                 "Check the role of this pod and the region"
             ) from error
         except BotoCoreError as error:
-            raise SecretStoreUnavailable(
-                f"AWS Secrets Manager does not answer for {name}: {error}"
-            ) from error
+            raise SecretStoreUnavailable(f"AWS Secrets Manager does not answer for {name}: {error}") from error
 
     async def read(self, name: str) -> dict[str, str]:
         """See `SecretStore.read`."""
@@ -64,9 +62,7 @@ class AwsSecretsManager:
     async def delete(self, name: str) -> None:
         """See `SecretStore.delete`. Without a recovery window: the credential itself is dropped at the same time."""
         try:
-            await self._call(
-                name, lambda: self._client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-            )
+            await self._call(name, lambda: self._client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True))
         except SecretMissing:
             return
 
@@ -74,9 +70,7 @@ class AwsSecretsManager:
         """See `SecretStore.names`."""
 
         def listed() -> list[str]:
-            pages = self._client.get_paginator("list_secrets").paginate(
-                Filters=[{"Key": "name", "Values": [prefix]}]
-            )
+            pages = self._client.get_paginator("list_secrets").paginate(Filters=[{"Key": "name", "Values": [prefix]}])
             return sorted(entry["Name"] for page in pages for entry in page["SecretList"])
 
         return [name for name in await self._call(prefix, listed) if name.startswith(prefix)]

@@ -43,9 +43,12 @@ class TenantDatabases:
         directory: TenantDirectory,
         secrets: SecretStore,
         settings: Settings,
+        before_events: Callable[[UUID], Awaitable[None]],
         on_commit: Callable[[UUID], None],
     ) -> None:
-        """`on_commit` is told the tenant after each transaction that made events."""
+        """`before_events` is awaited before a transaction that made events commits: it leaves the hint by which
+        another process finds them after a crash. `on_commit` is told the tenant after it.
+        """
         schema = SERVICES[service].schema
         if schema is None:
             raise ValueError(f"the {service} service keeps nothing in tenant databases")
@@ -54,6 +57,7 @@ class TenantDatabases:
         self._directory = directory
         self._secrets = secrets
         self._settings = settings
+        self._before_events = before_events
         self._on_commit = on_commit
         # A reader endpoint that is the writer (a laptop, a cluster without readers) shares the writer's pool.
         self._pools: OrderedDict[tuple[UUID, str], TenantPool] = OrderedDict()
@@ -76,9 +80,7 @@ class TenantDatabases:
         return list(self._pools.values())
 
     @asynccontextmanager
-    async def transaction(
-        self, tenant_id: UUID, *, read_only: bool = False
-    ) -> AsyncIterator[TenantTransaction]:
+    async def transaction(self, tenant_id: UUID, *, read_only: bool = False) -> AsyncIterator[TenantTransaction]:
         """Run the block in one transaction on the tenant's database and commit it.
 
         `read_only` goes to the reader endpoint where there is one. Raises `NotFound` for an unknown tenant,
@@ -96,7 +98,9 @@ class TenantDatabases:
                     await connection.execute("SET TRANSACTION READ ONLY")
                 yield transaction
                 emitted = transaction.emitted
-                await transaction.write_outbox()
+                if emitted:
+                    await self._before_events(tenant_id)
+                    await transaction.write_outbox()
         except psycopg.errors.ReadOnlySqlTransaction:
             if not read_only:
                 # The writer has become a reader: let every connection go, so that new ones find the new writer.

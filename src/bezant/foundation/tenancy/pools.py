@@ -35,9 +35,7 @@ _WAITING_PER_TENANT = 2000
 class TenantPool:
     """The connections of one tenant in this process."""
 
-    def __init__(
-        self, tenant_id: UUID, settings: Settings, parameters: ConnectionParameters, *, granted: int
-    ) -> None:
+    def __init__(self, tenant_id: UUID, settings: Settings, parameters: ConnectionParameters, *, granted: int) -> None:
         """`parameters` is asked for each new connection. Nothing is opened yet."""
         self.tenant_id = tenant_id
         self.granted = granted

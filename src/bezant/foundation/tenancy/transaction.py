@@ -15,9 +15,7 @@ Params = Mapping[str, Any] | Sequence[Any] | None
 class TenantTransaction:
     """A running transaction. Rows are tuples. Events are written as outbox rows just before the commit."""
 
-    def __init__(
-        self, connection: AsyncConnection[Any], *, tenant_id: UUID, schema: str, source: str
-    ) -> None:
+    def __init__(self, connection: AsyncConnection[Any], *, tenant_id: UUID, schema: str, source: str) -> None:
         self.connection = connection
         self.tenant_id = tenant_id
         self._schema = schema
@@ -64,10 +62,7 @@ class TenantTransaction:
                 [event.id for event in self._events],
                 [event.topic for event in self._events],
                 [event.partition_key(self.tenant_id) for event in self._events],
-                [
-                    event.envelope(self.tenant_id, self._source, traceparent).decode()
-                    for event in self._events
-                ],
+                [event.envelope(self.tenant_id, self._source, traceparent).decode() for event in self._events],
             ),
         )
         self._events.clear()

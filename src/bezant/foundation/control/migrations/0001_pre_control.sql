@@ -4,7 +4,7 @@ CREATE SCHEMA IF NOT EXISTS control;
 
 CREATE TABLE control.tenants (
   id uuid PRIMARY KEY,
-  slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$'),
+  slug text NOT NULL CHECK (slug ~ '^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$'),
   name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
   tier text NOT NULL CHECK (tier IN ('shared', 'dedicated')),
   status text NOT NULL CHECK (status IN ('onboarding', 'active', 'suspended', 'closing', 'closed', 'failed')),
@@ -17,6 +17,9 @@ CREATE TABLE control.tenants (
   closed_at timestamptz,
   CHECK (status <> 'active' OR activated_at IS NOT NULL)
 );
+
+-- A name is free again once its tenant is gone.
+CREATE UNIQUE INDEX tenants_slug ON control.tenants (slug) WHERE status NOT IN ('failed', 'closed');
 
 -- Where a tenant's database is. One row a tenant; written by provisioning, read by every pool manager.
 CREATE TABLE control.placements (

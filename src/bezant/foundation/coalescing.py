@@ -1,0 +1,91 @@
+"""Coalescing: while one group of a tenant's items is in flight, gather the next.
+
+Under load a group grows by itself to what one set-based statement carries well; without load an item leaves at
+once. Groups never mix tenants, so that a tenant whose database is slow holds up nobody else.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from bezant.foundation.telemetry.metrics import GROUP_SIZE
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Coalescer(Generic[Item, Result]):
+    """Groups items per tenant. Each submitter gets its own item's result or exception."""
+
+    def __init__(
+        self,
+        handle_group: Callable[[UUID, list[Item]], Awaitable[Sequence[Result | Exception]]],
+        *,
+        stage: str,
+        max_group: int = 256,
+        max_in_flight: int = 2,
+    ) -> None:
+        """`handle_group` returns one result or exception for each item, in order; when it raises, all items fail."""
+        self._handle_group = handle_group
+        self._max_group = max_group
+        self._max_in_flight = max_in_flight
+        self._queues: dict[UUID, deque[tuple[Item, asyncio.Future[Result]]]] = {}
+        self._in_flight: dict[UUID, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sizes = GROUP_SIZE.labels(stage=stage)
+
+    async def submit(self, tenant_id: UUID, item: Item) -> Result:
+        """Return the item's own result once its effect is durable. Raises its own exception."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        queue = self._queues.get(tenant_id)
+        if queue is None:
+            queue = self._queues[tenant_id] = deque()
+            # The next turn of the loop: requests that arrived in this one join the group.
+            loop.call_soon(self._pump, tenant_id)
+        queue.append((item, future))
+        # Shielded by nature: a client that goes away cancels its own wait, not the group.
+        return await future
+
+    def _pump(self, tenant_id: UUID) -> None:
+        queue = self._queues.get(tenant_id)
+        while queue and self._in_flight.get(tenant_id, 0) < self._max_in_flight:
+            group = [queue.popleft() for _ in range(min(len(queue), self._max_group))]
+            self._in_flight[tenant_id] = self._in_flight.get(tenant_id, 0) + 1
+            task = asyncio.create_task(self._run(tenant_id, group))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if not queue and tenant_id not in self._in_flight:
+            self._queues.pop(tenant_id, None)
+
+    async def _run(self, tenant_id: UUID, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        self._sizes.observe(len(group))
+        try:
+            results = await self._handle_group(tenant_id, [item for item, _ in group])
+            if len(results) != len(group):
+                raise RuntimeError(f"{len(group)} items went in and {len(results)} results came out")
+        except Exception as error:
+            results = [error] * len(group)
+        finally:
+            remaining = self._in_flight[tenant_id] - 1
+            if remaining:
+                self._in_flight[tenant_id] = remaining
+            else:
+                del self._in_flight[tenant_id]
+        for (_, future), result in zip(group, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        self._pump(tenant_id)
+
+    async def drain(self, timeout_seconds: float = 10.0) -> None:
+        """Wait until everything that was submitted has been answered."""
+        while self._tasks:
+            _, pending = await asyncio.wait(list(self._tasks), timeout=timeout_seconds)
+            if pending:
+                return

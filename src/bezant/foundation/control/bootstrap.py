@@ -1,0 +1,169 @@
+"""Prepare a PostgreSQL cluster for Bezant: roles, control database, template, keys. Run by `bezant up` and by
+`bezant migrate` with an administrator's connection; safe to run again at any time.
+
+Roles (cluster-wide): `bezant_provisioner` may create databases and roles and owns every tenant database; the
+group roles `bezant_<schema>` carry the table grants of the migrations; a tenant's login roles are members of
+them and may connect to that tenant's database only.
+"""
+
+import secrets as random_secrets
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, sql
+
+from bezant.contracts.fleet import SERVICES, TENANT_SERVICES
+from bezant.foundation.database.migrations import control_migrations, digest, migrate, tenant_migrations
+from bezant.foundation.identity.internal_tokens import new_signing_key
+from bezant.foundation.secrets import (
+    SecretMissing,
+    SecretStore,
+    control_secret_name,
+    platform_secret_name,
+    signing_secret_name,
+    verifying_secret_name,
+)
+
+PROVISIONER = "bezant_provisioner"
+Administrator = Mapping[str, Any]
+"""Connection parameters (host, port, user, password, sslmode...) of a role that may create roles and databases."""
+
+
+def template_name() -> str:
+    """Return the name of the template database for the tenant migrations of this version."""
+    return f"bezant_template_{digest(tenant_migrations())}"
+
+
+async def prepare_platform(administrator: Administrator, *, control_database: str, secrets: SecretStore) -> list[str]:
+    """Make everything that the services need before they start, and return what was done, a line each."""
+    done = await _prepare_keys(secrets)
+    async with await AsyncConnection.connect(dbname="postgres", autocommit=True, **administrator) as connection:
+        password = await _credential(secrets, platform_secret_name("provisioner"), PROVISIONER)
+        await _ensure_login(connection, PROVISIONER, password, "CREATEDB CREATEROLE")
+        for group in ("bezant_control_tenant", "bezant_control_service"):
+            await _ensure_role(connection, group)
+        if await _ensure_database(connection, control_database):
+            done.append(f"created the database {control_database}")
+        for service in SERVICES:
+            user = f"bezant_control_{service}_user"
+            password = await _credential(secrets, control_secret_name(service), user)
+            await _ensure_login(connection, user, password, "")
+            group = "bezant_control_tenant" if service == "tenant" else "bezant_control_service"
+            await connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(user)))
+            await connection.execute(
+                sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                    sql.Identifier(control_database), sql.Identifier(user)
+                )
+            )
+    async with await AsyncConnection.connect(dbname=control_database, **administrator) as connection:
+        done += [f"control database: {name}" for name in await migrate(connection, control_migrations())]
+    done += await _prepare_tenant_databases(administrator, control_database, secrets)
+    return done
+
+
+async def _prepare_keys(secrets: SecretStore) -> list[str]:
+    """Make the services' signing keys and the audit log's, unless they exist."""
+    done = []
+    try:
+        public_keys = await secrets.read(verifying_secret_name())
+    except SecretMissing:
+        public_keys = {}
+    changed = False
+    for service in SERVICES:
+        if service in public_keys:
+            continue
+        private, public = new_signing_key()
+        # The private key first: a crash in between leaves a key that nobody trusts yet, and both are replaced.
+        await secrets.write(signing_secret_name(service), {"private_key": private})
+        public_keys[service] = public
+        changed = True
+    if changed:
+        await secrets.write(verifying_secret_name(), public_keys)
+        done.append("made the services' signing keys")
+    try:
+        await secrets.read(platform_secret_name("audit-signing"))
+    except SecretMissing:
+        private, public = new_signing_key()
+        await secrets.write(platform_secret_name("audit-signing"), {"private_key": private, "public_key": public})
+        done.append("made the audit log's signing key")
+    return done
+
+
+async def _prepare_tenant_databases(
+    administrator: Administrator, control_database: str, secrets: SecretStore
+) -> list[str]:
+    """Make the template of this version and migrate the databases of existing tenants."""
+    done = []
+    credential = await secrets.read(platform_secret_name("provisioner"))
+    provisioner = {**administrator, "user": credential["user"], "password": credential["password"]}
+    async with await AsyncConnection.connect(dbname="postgres", autocommit=True, **provisioner) as connection:
+        for service in TENANT_SERVICES:
+            # Created by the provisioner, who thereby may grant them (PostgreSQL 16: CREATEROLE's admin option).
+            await _ensure_role(connection, f"bezant_{service.schema}")
+        name = template_name()
+        building = f"{name}_building"
+        if not await _database_exists(connection, name):
+            # Built under another name, so that a half-migrated template is never cloned.
+            await connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(building)))
+            await _ensure_database(connection, building)
+            async with await AsyncConnection.connect(dbname=building, **provisioner) as template:
+                await migrate(template, tenant_migrations())
+            await connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(building), sql.Identifier(name))
+            )
+            done.append(f"made the template database {name}")
+    async with await AsyncConnection.connect(dbname=control_database, **administrator) as control:
+        rows = await (
+            await control.execute("SELECT writer_host, writer_port, database_name FROM control.placements")
+        ).fetchall()
+    for host, port, database in rows:
+        target = {**provisioner, "host": host, "port": port} if host != administrator.get("host") else provisioner
+        async with await AsyncConnection.connect(dbname=database, **target) as connection:
+            done += [f"{database}: {applied}" for applied in await migrate(connection, tenant_migrations())]
+    return done
+
+
+async def _credential(secrets: SecretStore, name: str, user: str) -> str:
+    """Return the password in the secret, made on first use."""
+    try:
+        return (await secrets.read(name))["password"]
+    except SecretMissing:
+        password = random_secrets.token_urlsafe(32)
+        await secrets.write(name, {"user": user, "password": password})
+        return password
+
+
+async def _ensure_role(connection: AsyncConnection[Any], name: str) -> None:
+    cursor = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+    if await cursor.fetchone() is None:
+        try:
+            await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+        except psycopg.errors.DuplicateObject:
+            # Another process prepares the same cluster at this moment.
+            return
+
+
+async def _ensure_login(connection: AsyncConnection[Any], name: str, password: str, attributes: str) -> None:
+    await _ensure_role(connection, name)
+    await connection.execute(
+        sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}").format(
+            sql.Identifier(name),
+            sql.SQL(attributes),
+            sql.Literal(password),  # type: ignore[arg-type]
+        )
+    )
+
+
+async def _database_exists(connection: AsyncConnection[Any], name: str) -> bool:
+    cursor = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+    return await cursor.fetchone() is not None
+
+
+async def _ensure_database(connection: AsyncConnection[Any], name: str) -> bool:
+    if await _database_exists(connection, name):
+        return False
+    await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    # Roles are cluster-wide: without this every tenant's role could connect to every database.
+    await connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+    return True

@@ -1,0 +1,128 @@
+"""Due work: which tenants have something to do and when, so that idle tenants' databases are not polled.
+
+A hint in the control database names a tenant, a service, a kind of work and the time it is due. It is written
+before the work that it guards ("mark before you start"), so that a crash leaves a hint and another replica
+finds what was left. A slow full sweep visits every tenant in case a hint could not be written.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from bezant.contracts.problems import NotFound, Problem, TenantNotActive
+from bezant.foundation.control.database import QUERIES, ControlDatabase
+from bezant.foundation.control.directory import TenantDirectory
+
+_log = logging.getLogger(__name__)
+DueHandler = Callable[[UUID], Awaitable[datetime | None]]
+"""Does what is due for a tenant and returns when more is due, or None when nothing is known to come."""
+
+GUARD_SECONDS = 10.0
+"""How long after its hint was written work may begin without a new hint, with a margin."""
+_CLAIM_SECONDS = 30.0
+_RETRY_SECONDS = 2.0
+
+
+class DueWork:
+    """Schedules and runs the due work of one service."""
+
+    def __init__(self, control: ControlDatabase, directory: TenantDirectory) -> None:
+        self._control = control
+        self._directory = directory
+        self._handlers: Mapping[str, DueHandler] = {}
+        self._guarded_until: dict[tuple[UUID, str], float] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def register(self, handlers: Mapping[str, DueHandler]) -> None:
+        """Set what is done for each kind."""
+        self._handlers = {**self._handlers, **handlers}
+
+    async def schedule(self, tenant_id: UUID, kind: str, due_at: datetime) -> None:
+        """Make sure that the work of this kind is looked at by `due_at`. Raises `ControlUnavailable`."""
+        await self._control.execute(
+            QUERIES["schedule_work"],
+            {"tenant_id": tenant_id, "service": self._control.service, "kind": kind, "due_at": due_at},
+        )
+
+    async def guard(self, tenant_id: UUID, kind: str, *, within_seconds: float = GUARD_SECONDS / 2) -> None:
+        """Leave a hint before work begins, at most one for each tenant, kind and `within_seconds`.
+
+        The handler of the kind must look again as long as it finds traces younger than `GUARD_SECONDS`: the
+        process that left the hint may still be at work behind it.
+        A hint that cannot be written is logged and left to the full sweep: a payment is worth more than a hint.
+        """
+        now = time.monotonic()
+        key = (tenant_id, kind)
+        if self._guarded_until.get(key, 0.0) > now:
+            return
+        self._guarded_until[key] = now + within_seconds
+        due_at = datetime.now(UTC) + timedelta(seconds=2 * within_seconds)
+        try:
+            await self._control.execute(
+                QUERIES["schedule_work"],
+                {"tenant_id": tenant_id, "service": self._control.service, "kind": kind, "due_at": due_at},
+            )
+        except Problem as error:
+            self._guarded_until.pop(key, None)
+            _log.warning("no hint for %s of tenant %s: %s", kind, tenant_id, error.detail)
+
+    async def run(self) -> None:
+        """Claim and do what is due until cancelled."""
+        poll_seconds = self._control.settings.due_work_poll_seconds
+        while True:
+            try:
+                rows = await self._control.fetch_all(
+                    QUERIES["claim_due_work"], {"service": self._control.service, "lease_seconds": _CLAIM_SECONDS}
+                )
+            except Problem as error:
+                _log.info("due work cannot be read: %s", error.detail)
+                rows = []
+            for tenant_id, kind, claimed_due_at in rows:
+                task = asyncio.create_task(self._do(tenant_id, kind, claimed_due_at))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+            await asyncio.sleep(poll_seconds)
+
+    async def _do(self, tenant_id: UUID, kind: str, claimed_due_at: datetime) -> None:
+        parameters = {
+            "tenant_id": tenant_id,
+            "service": self._control.service,
+            "kind": kind,
+            "claimed_due_at": claimed_due_at,
+        }
+        handler = self._handlers.get(kind)
+        try:
+            following = await handler(tenant_id) if handler is not None else None
+        except (TenantNotActive, NotFound):
+            following = None
+        except Exception as error:
+            _log.warning(
+                "%s of tenant %s is tried again: %s", kind, tenant_id, error, exc_info=not isinstance(error, Problem)
+            )
+            following = datetime.now(UTC) + timedelta(seconds=_RETRY_SECONDS)
+        try:
+            if following is None:
+                await self._control.execute(QUERIES["finish_due_work"], parameters)
+            else:
+                await self._control.execute(QUERIES["postpone_due_work"], parameters | {"due_at": following})
+        except Problem as error:
+            _log.info("the claim on %s of tenant %s runs out by itself: %s", kind, tenant_id, error.detail)
+
+    async def sweep(self) -> None:
+        """Visit every tenant for every kind, once now and then slowly again, until cancelled."""
+        while True:
+            try:
+                for tenant_id in await self._directory.tenants_with_databases():
+                    for kind in self._handlers:
+                        await self.schedule(tenant_id, kind, datetime.now(UTC))
+            except Problem as error:
+                _log.info("the full sweep is put off: %s", error.detail)
+            await asyncio.sleep(self._control.settings.full_sweep_seconds)
+
+    async def close(self) -> None:
+        """Wait for what is running."""
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=10)

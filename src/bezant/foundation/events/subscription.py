@@ -1,0 +1,23 @@
+"""What a service subscribes to."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from bezant.contracts.events import ReceivedEvent
+
+EventHandler = Callable[[UUID, list[ReceivedEvent]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Topics that the replicas of a service share, and what is done with each tenant's events.
+
+    The handler gets a batch of one tenant's events, in order for each aggregate, at least once; it must be
+    idempotent (`claim_new`). When it raises `TenantUnavailable` the tenant's events are set aside and handed
+    over again, in order, once its database is back; any other exception is retried in place and logged.
+    """
+
+    topics: Sequence[str]
+    handler: EventHandler
+    name: str = ""

@@ -1,0 +1,158 @@
+"""The edge: what every request passes before a route sees it.
+
+Plain ASGI (https://asgi.readthedocs.io), since it stands on the path of every payment: request id, trace,
+body limit, authentication, rate limit, metrics, and the count of requests in flight for a graceful stop.
+"""
+
+import re
+import time
+from typing import Any
+
+from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bezant.contracts.identifiers import new_id
+from bezant.contracts.problems import BodyTooLarge, Problem, TenantNotActive, Unauthenticated
+from bezant.foundation.control.directory import TenantDirectory
+from bezant.foundation.http.problems import problem_response
+from bezant.foundation.identity.api_keys import ApiKeys
+from bezant.foundation.rate_limit import RateLimiter
+from bezant.foundation.telemetry import logging as log_context
+from bezant.foundation.telemetry.metrics import IN_FLIGHT, REQUEST_SECONDS, REQUESTS
+
+_REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
+_UNMEASURED = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+]
+
+
+class Edge:
+    """ASGI middleware around a service's routes."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        service: str,
+        api_keys: ApiKeys,
+        directory: TenantDirectory,
+        rate_limiter: RateLimiter,
+        body_limit_bytes: int,
+    ) -> None:
+        self._app = app
+        self._service = service
+        self._api_keys = api_keys
+        self._directory = directory
+        self._rate_limiter = rate_limiter
+        self._body_limit_bytes = body_limit_bytes
+        self._tracer = trace.get_tracer(__name__)
+        self._in_flight = IN_FLIGHT.labels(service=service)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event; everything but HTTP is passed on."""
+        if scope["type"] != "http" or scope["path"] in _UNMEASURED:
+            await self._app(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        request_id = given if _REQUEST_ID.match(given) else str(new_id()).encode()
+        id_token = log_context.request_id.set(request_id.decode())
+        tenant_token = log_context.tenant_id.set(None)
+        started = time.perf_counter()
+        status = 500
+        self._in_flight.inc()
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id), *_SECURITY_HEADERS]
+            await send(message)
+
+        carrier = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in headers.items()
+            if name in (b"traceparent", b"tracestate", b"x-amzn-trace-id")
+        }
+        try:
+            with self._tracer.start_as_current_span(
+                f"{scope['method']} {self._service}", context=propagate.extract(carrier), kind=SpanKind.SERVER
+            ) as span:
+                await self._pass(scope, headers, receive, send_with_headers)
+                if span.is_recording():
+                    span.set_attribute("http.response.status_code", status)
+                    span.set_attribute("http.route", _route(scope))
+                    span.set_attribute("bezant.tenant_id", log_context.tenant_id.get() or "")
+        finally:
+            self._in_flight.dec()
+            route = _route(scope)
+            REQUEST_SECONDS.labels(service=self._service, route=route).observe(time.perf_counter() - started)
+            REQUESTS.labels(
+                service=self._service,
+                route=route,
+                method=scope["method"],
+                status=str(status),
+                tenant=log_context.tenant_id.get() or "",
+            ).inc()
+            log_context.request_id.reset(id_token)
+            log_context.tenant_id.reset(tenant_token)
+
+    async def _pass(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+        try:
+            if scope["path"].startswith("/v1/"):
+                await self._admit(scope, headers)
+            limited = self._limited(headers, receive)
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, send)
+            return
+        try:
+            await self._app(scope, limited, send)
+        except BodyTooLarge as problem:
+            await problem_response(problem)(scope, receive, send)
+
+    async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        authorization = headers.get(b"authorization")
+        if authorization is None:
+            raise Unauthenticated("send your API key as `Authorization: Bearer bz_...`")
+        caller = await self._api_keys.authenticate(authorization.decode("latin-1"))
+        scope["bezant.caller"] = caller
+        if caller.tenant_id is None:
+            return
+        log_context.tenant_id.set(str(caller.tenant_id))
+        record = await self._directory.get(caller.tenant_id)
+        if record.status != "active":
+            record = await self._directory.refresh(caller.tenant_id)
+        if record.status != "active" and not (record.status in ("suspended", "closing") and scope["method"] == "GET"):
+            raise TenantNotActive(
+                f"this tenant is {record.status}: "
+                + ("it can be read, not changed" if record.status in ("suspended", "closing") else "it cannot be used")
+            )
+        await self._rate_limiter.admit(caller.tenant_id, record.rate_limit_per_second)
+
+    def _limited(self, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+        limit = self._body_limit_bytes
+        too_large = BodyTooLarge(f"the body may have {limit} bytes; split the request")
+        length = headers.get(b"content-length")
+        if length is not None:
+            if not length.isdigit() or int(length) > limit:
+                raise too_large
+            return receive
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise too_large
+            return message
+
+        return counted
+
+
+def _route(scope: Scope) -> str:
+    route: Any = scope.get("route")
+    return getattr(route, "path", "unmatched")

@@ -1,0 +1,60 @@
+"""Probes: `/startupz` has it begun, `/readyz` should it get traffic, `/livez` should it be restarted.
+
+Liveness asks only whether the event loop turns: a dependency that is down is no reason to restart this process.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+ReadinessCheck = Callable[[], Awaitable[str | None]]
+"""Returns None when ready, or one sentence that says what is missing."""
+
+
+class Health:
+    """What the probes answer."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.draining = False
+        self.checks: dict[str, ReadinessCheck] = {}
+
+    async def missing(self) -> dict[str, str]:
+        """Return what keeps this process from being ready, by check."""
+        if self.draining:
+            return {"draining": "the process is stopping"}
+        if not self.started:
+            return {"startup": "the process is starting"}
+        missing = {}
+        for name, check in self.checks.items():
+            reason = await check()
+            if reason is not None:
+                missing[name] = reason
+        return missing
+
+
+def health_router(health: Health) -> APIRouter:
+    """Return the routes of the probes and of the metrics."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/livez")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/startupz")
+    async def startupz(response: Response) -> dict[str, str]:
+        response.status_code = 200 if health.started else 503
+        return {"status": "started" if health.started else "starting"}
+
+    @router.get("/readyz")
+    async def readyz(response: Response) -> dict[str, object]:
+        missing = await health.missing()
+        response.status_code = 503 if missing else 200
+        return {"status": "not ready", "missing": missing} if missing else {"status": "ready"}
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

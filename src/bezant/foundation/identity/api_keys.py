@@ -1,0 +1,104 @@
+"""API keys: `bz_<keyid>_<secret>`. Only the SHA-256 of the secret is stored, in the control database.
+
+The secret has 256 bits of entropy, so that a plain hash is as safe as a slow one and costs a request nothing.
+A key is cached for at most 30 seconds, so that a revocation bites within that time on every instance.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from bezant.contracts.problems import Forbidden, Unauthenticated
+from bezant.foundation.control.database import QUERIES, ControlDatabase
+
+_FORMAT: Final = re.compile(r"^bz_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$")
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+_CACHED_KEYS: Final = 10_000
+
+DEFAULT_SCOPES: Final = (
+    "accounts:read", "accounts:write", "payments:read", "payments:write", "transfers:read",
+    "fraud:read", "fraud:write", "webhooks:read", "webhooks:write", "audit:read", "keys:write",
+)  # fmt: skip
+"""What a tenant's first key may do. `ledger:write` is not among it: it moves money without fraud checks."""
+ALL_SCOPES: Final = frozenset({*DEFAULT_SCOPES, "ledger:write", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller. `tenant_id` is None for a platform administrator."""
+
+    key_id: str
+    tenant_id: UUID | None
+    scopes: frozenset[str]
+
+    @property
+    def actor(self) -> str:
+        """How events and the audit log name this caller."""
+        return f"key:{self.key_id}"
+
+    @property
+    def tenant(self) -> UUID:
+        """The tenant of a tenant's key. Raises `Forbidden` for an admin key."""
+        if self.tenant_id is None:
+            raise Forbidden("this is a platform administrator's key; use a key of the tenant")
+        return self.tenant_id
+
+    def require(self, scope: str) -> None:
+        """Raise `Forbidden` unless the key has the scope."""
+        if scope not in self.scopes:
+            raise Forbidden(f"this API key lacks the scope {scope}; ask for a key that has it")
+
+
+def new_api_key() -> tuple[str, str, bytes]:
+    """Return a fresh key as (key id, the whole key to show once, the hash to store)."""
+    key_id = "".join(secrets.choice(_ALPHABET) for _ in range(12))
+    secret = secrets.token_urlsafe(32)
+    return key_id, f"bz_{key_id}_{secret}", hashlib.sha256(secret.encode()).digest()
+
+
+class ApiKeys:
+    """Authenticates `Authorization: Bearer bz_...` headers."""
+
+    def __init__(self, control: ControlDatabase) -> None:
+        self._control = control
+        self._ttl_seconds = control.settings.api_key_cache_seconds
+        self._cache: dict[str, tuple[float, bytes, Caller] | tuple[float, None, None]] = {}
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """Return the caller. Raises `Unauthenticated`, `ControlUnavailable`."""
+        if authorization is None or not authorization.startswith("Bearer "):
+            raise Unauthenticated("send your API key as `Authorization: Bearer bz_...`")
+        matched = _FORMAT.match(authorization[7:])
+        if matched is None:
+            raise Unauthenticated("the API key is not of the form bz_<keyid>_<secret>")
+        key_id, secret = matched.groups()
+        stored_hash, caller = await self._lookup(key_id)
+        presented = hashlib.sha256(secret.encode()).digest()
+        if stored_hash is None or caller is None or not hmac.compare_digest(stored_hash, presented):
+            raise Unauthenticated("the API key is unknown, revoked or expired")
+        return caller
+
+    async def _lookup(self, key_id: str) -> tuple[bytes, Caller] | tuple[None, None]:
+        now = time.monotonic()
+        cached = self._cache.get(key_id)
+        if cached is not None and cached[0] > now:
+            return (cached[1], cached[2]) if cached[1] is not None else (None, None)
+        row = await self._control.fetch_one(QUERIES["api_key"], {"key_id": key_id})
+        if len(self._cache) >= _CACHED_KEYS:
+            self._cache.clear()
+        if row is None:
+            # Unknown keys are remembered for a moment only, so that a key works as soon as it is made.
+            self._cache[key_id] = (now + 0.5, None, None)
+            return None, None
+        tenant_id, secret_hash, scopes, expires_at = row
+        lifetime = self._ttl_seconds
+        if expires_at is not None:
+            lifetime = min(lifetime, max(0.0, expires_at.timestamp() - time.time()))
+        caller = Caller(key_id, tenant_id, frozenset(scopes))
+        self._cache[key_id] = (now + lifetime, bytes(secret_hash), caller)
+        return bytes(secret_hash), caller

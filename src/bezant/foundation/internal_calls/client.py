@@ -1,0 +1,187 @@
+"""The calling side of internal calls."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+import aiohttp
+import msgspec
+from opentelemetry import propagate
+
+from bezant.contracts.problems import InternalCallFailed, TenantUnavailable
+from bezant.foundation.identity.internal_tokens import TokenSigner
+from bezant.foundation.internal_calls.wire import CallRequest, Part, PartAnswer, encoder
+from bezant.foundation.settings import Settings
+from bezant.foundation.telemetry.metrics import INTERNAL_CALLS
+
+Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
+_MAX_PARTS = 64
+_IN_FLIGHT = 2
+# A call whose first part has not come back by then no longer holds up the next one: some tenant's
+# database is slow, and that is nobody else's business.
+_SLOT_SECONDS = 0.02
+
+
+class _PendingPart:
+    __slots__ = ("future", "part")
+
+    def __init__(self, part: Part[Any], future: "asyncio.Future[list[Any]]") -> None:
+        self.part = part
+        self.future = future
+
+
+class _Lane:
+    """One operation of one service: gathers parts while calls are in flight."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, audience: str, operation: str, result_type: Any
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._decoder = msgspec.json.Decoder(PartAnswer[result_type])
+        self._pending: list[_PendingPart] = []
+        self._busy = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done = INTERNAL_CALLS.labels(audience=audience, operation=operation, outcome="answered")
+        self._failed = INTERNAL_CALLS.labels(audience=audience, operation=operation, outcome="failed")
+
+    def add(self, pending: _PendingPart) -> None:
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._pending.append(pending)
+
+    def _flush(self) -> None:
+        while self._pending and self._busy < _IN_FLIGHT:
+            group, self._pending = self._pending[:_MAX_PARTS], self._pending[_MAX_PARTS:]
+            self._busy += 1
+            task = asyncio.create_task(self._send(group))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, group: list[_PendingPart]) -> None:
+        released = False
+
+        def release() -> None:
+            nonlocal released
+            if not released:
+                released = True
+                self._busy -= 1
+                self._flush()
+
+        timer = asyncio.get_running_loop().call_later(_SLOT_SECONDS, release)
+        reason = "did not answer"
+        try:
+            for _ in range(2):
+                # A pooled connection may have been closed by the other side as we wrote: operations are
+                # idempotent, so that what was not answered is sent once more.
+                group = [pending for pending in group if not pending.future.done()]
+                if not group:
+                    break
+                try:
+                    await self._attempt(group, release)
+                except aiohttp.ClientResponseError as error:
+                    reason = f"answered {error.status}"
+                    break
+                except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+                    reason = f"did not answer ({type(error).__name__})"
+                except TimeoutError:
+                    reason = "did not answer in time"
+                    break
+        finally:
+            timer.cancel()
+            release()
+            for pending in group:
+                if not pending.future.done():
+                    self._failed.inc()
+                    pending.future.set_exception(
+                        InternalCallFailed(
+                            f"{self._url.rsplit('/v1/', 1)[-1]} {reason}; send the request again with the same "
+                            "Idempotency-Key",
+                            retry_after_seconds=1,
+                        )
+                    )
+
+    async def _attempt(self, group: list[_PendingPart], release: Any) -> None:
+        body = encoder.encode(CallRequest([pending.part for pending in group]))
+        async with self._session.post(self._url, data=body) as response:
+            response.raise_for_status()
+            async for line in response.content:
+                self._settle(group, self._decoder.decode(line))
+                release()
+
+    def _settle(self, group: list[_PendingPart], answer: PartAnswer[Any]) -> None:
+        future = group[answer.part].future
+        if future.done():
+            return
+        if answer.problem is None:
+            self._done.inc()
+            future.set_result(answer.results or [])
+        elif answer.problem.code == "tenant_unavailable":
+            future.set_exception(
+                TenantUnavailable(answer.problem.detail, retry_after_seconds=answer.problem.retry_after_seconds)
+            )
+        else:
+            self._failed.inc()
+            _log.warning("%s answered %s: %s", self._url, answer.problem.code, answer.problem.detail)
+            future.set_exception(InternalCallFailed(answer.problem.detail, retry_after_seconds=1))
+
+
+class InternalCalls:
+    """Calls other services as this one."""
+
+    def __init__(self, settings: Settings, signer: TokenSigner) -> None:
+        self._settings = settings
+        self._signer = signer
+        self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def call(
+        self,
+        audience: str,
+        operation: str,
+        tenant_id: UUID,
+        items: Sequence[Any],
+        result_type: type[Result] | Any,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> list[Result]:
+        """Return the results of one tenant's items, in their order.
+
+        `operation` is the path below `/internal/v1/`. Raises `InternalCallFailed` when what became of the items
+        is not known, `TenantUnavailable` when the tenant's database does not answer, and `TimeoutError` after
+        `timeout_seconds`, if given.
+        """
+        lane = self._lane(audience, operation, result_type)
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        part = Part(tenant_id, self._signer.token(audience, tenant_id), list(items), carrier.get("traceparent"))
+        future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        lane.add(_PendingPart(part, future))
+        async with asyncio.timeout(timeout_seconds):
+            results = await future
+        if len(results) != len(items):
+            raise InternalCallFailed(f"{operation} answered {len(results)} results for {len(items)} items")
+        return results
+
+    def _lane(self, audience: str, operation: str, result_type: Any) -> _Lane:
+        key = (audience, operation)
+        lane = self._lanes.get(key)
+        if lane is None:
+            if self._session is None:
+                self._session = aiohttp.ClientSession(
+                    timeout=aiohttp.ClientTimeout(total=self._settings.internal_timeout_seconds, connect=1.0),
+                    connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+                    headers={"content-type": "application/json"},
+                    read_bufsize=1 << 20,
+                )
+            url = f"{self._settings.internal_url}/internal/v1/{operation}"
+            lane = self._lanes[key] = _Lane(self._session, url, audience, operation, result_type)
+        return lane
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
