@@ -1,0 +1,1 @@
+"""The `bezant` command. Each group of commands is a module of its own; `main` puts them together."""

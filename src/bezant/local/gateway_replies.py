@@ -1,0 +1,106 @@
+"""What Envoy answers by itself, as problem details (RFC 9457): no route, no replica, too slow, too large."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bezant.contracts.problems import TYPE_BASE, BodyTooLarge, NotFound, Unavailable
+
+RETRY_AFTER_SECONDS: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayReply:
+    """One status that the gateway can answer without a service."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    retry_after_seconds: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the problem details object."""
+        return {
+            "type": TYPE_BASE + self.code,
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+
+
+REPLIES: Final = (
+    GatewayReply(
+        400,
+        "malformed_http",
+        "The request is not well-formed HTTP",
+        "The gateway could not read the request: check its request line, headers and path. Paths must not hold "
+        "encoded slashes, and header names must not hold underscores.",
+    ),
+    GatewayReply(
+        404, NotFound.code, NotFound.title, "No service answers this path; the paths are listed at /openapi.json."
+    ),
+    GatewayReply(
+        408,
+        "request_timeout",
+        "The request arrived too slowly",
+        "The whole request must arrive within 15 seconds. Send it again.",
+    ),
+    GatewayReply(
+        413, BodyTooLarge.code, BodyTooLarge.title, "A request body may hold at most 1 MiB; split the batch."
+    ),
+    GatewayReply(
+        431, "headers_too_large", "The request headers are too large", "All headers together may hold 32 KiB."
+    ),
+    GatewayReply(
+        503,
+        Unavailable.code,
+        Unavailable.title,
+        "No replica of the service behind this path is ready. Send the same request again, with the same "
+        "Idempotency-Key.",
+        RETRY_AFTER_SECONDS,
+    ),
+    GatewayReply(
+        504,
+        "gateway_timeout",
+        "The answer took too long",
+        "The service did not answer within 15 seconds; what became of the request is not known. Send the same "
+        "request again, with the same Idempotency-Key.",
+        RETRY_AFTER_SECONDS,
+    ),
+)
+
+
+def not_found_response() -> dict[str, Any]:
+    """Return Envoy's direct response for a path that no service answers; its body comes from `local_replies`."""
+    return {"status": NotFound.status}
+
+
+def local_replies() -> dict[str, Any]:
+    """Return Envoy's local_reply_config: each status above with its own document, any other with a general one."""
+    mappers: list[dict[str, Any]] = []
+    for reply in REPLIES:
+        mapper: dict[str, Any] = {
+            "filter": {
+                "status_code_filter": {
+                    "comparison": {
+                        "op": "EQ",
+                        "value": {"default_value": reply.status, "runtime_key": f"gateway.reply.{reply.status}"},
+                    }
+                }
+            },
+            "body_format_override": _format(reply.document()),
+        }
+        if reply.retry_after_seconds is not None:
+            header = {"key": "retry-after", "value": str(reply.retry_after_seconds)}
+            mapper["headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+        mappers.append(mapper)
+    general = GatewayReply(0, "gateway_error", "The gateway could not pass the request on", "Send it again.")
+    return {
+        "mappers": mappers,
+        "body_format": _format({**general.document(), "status": "%RESPONSE_CODE%"}),
+    }
+
+
+def _format(document: dict[str, Any]) -> dict[str, Any]:
+    return {"json_format": document, "content_type": "application/problem+json"}

@@ -1,0 +1,61 @@
+"""What a person or a test may choose about a local platform. The options travel to a detached supervisor as JSON."""
+
+from pathlib import Path
+
+import msgspec
+
+from bezant.contracts.fleet import SERVICES
+from bezant.local.errors import InvalidOptions
+from bezant.local.ports import MAX_REPLICAS, Ports
+
+
+class ExternalParts(msgspec.Struct, frozen=True, kw_only=True):
+    """Addresses of infrastructure that runs elsewhere; a part with an address here is not started."""
+
+    postgres: str | None = None
+    """`host:port` of a PostgreSQL 16 or later."""
+    valkey_nodes: str | None = None
+    """`host:port,...` of a Redis or Valkey cluster."""
+    kafka_bootstrap: str | None = None
+    """`host:port,...` of a Kafka cluster."""
+
+
+class PlatformOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One local platform."""
+
+    data_dir: str
+    gateway_port: int = 8080
+    port_base: int = 18000
+    services: tuple[str, ...] = tuple(SERVICES)
+    replicas: dict[str, int] = {}
+    versions: dict[str, str] = {}
+    """The version that the replicas of a service call themselves; the installed one where nothing is said."""
+    environment: dict[str, str] = {}
+    """Settings for every service process, on top of those the platform makes; never a secret."""
+    service_environment: dict[str, dict[str, str]] = {}
+    """Settings for the processes of one service, or for one process by name."""
+    external: ExternalParts = ExternalParts()
+    log_level: str = "INFO"
+    stop_grace_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for service in (*self.services, *self.replicas, *self.versions):
+            if service not in SERVICES:
+                raise InvalidOptions(f"there is no service {service!r}; the services are {', '.join(SERVICES)}")
+        for service, count in self.replicas.items():
+            if not 1 <= count <= MAX_REPLICAS:
+                raise InvalidOptions(f"{service} can have 1 to {MAX_REPLICAS} replicas, not {count}")
+
+    @property
+    def ports(self) -> Ports:
+        """Where each part listens."""
+        return Ports(gateway=self.gateway_port, base=self.port_base)
+
+    @property
+    def directory(self) -> Path:
+        """The data directory, absolute."""
+        return Path(self.data_dir).expanduser().absolute()
+
+    def replica_count(self, service: str) -> int:
+        """Return how many replicas a service starts with."""
+        return self.replicas.get(service, 1)

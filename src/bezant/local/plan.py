@@ -1,0 +1,107 @@
+"""The plan of a local platform: which processes there are, what each needs, and how one knows that it is ready.
+
+The supervisor knows nothing of PostgreSQL or payments: it carries out a plan. A part that runs elsewhere (an
+external PostgreSQL, say) is simply not in the plan, and its address stands in the settings of the services.
+"""
+
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from bezant.local.accounts import Account
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What a readiness probe saw. `detail` is shown to people: the reason when not ready, a remark when ready."""
+
+    ready: bool
+    detail: str = ""
+
+
+class Probe(Protocol):
+    """Asks a running process whether it is ready. Must not raise for anything that the process does or omits."""
+
+    async def __call__(self, pid: int) -> ProbeResult:
+        """Return what the process `pid` answers; the caller bounds the time."""
+
+
+Hook = Callable[[], Awaitable[None]]
+"""A step of a process's life. Hooks are idempotent: each runs again at every restart."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessSpec:
+    """One process of the platform."""
+
+    name: str
+    role: str
+    command: Sequence[str | Path]
+    probe: Probe
+    log_path: Path
+    version: str
+    zone: str = ""
+    port: int | None = None
+    other_ports: Sequence[int] = ()
+    depends_on: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    account: Account | None = None
+    """The account to run as; None is the supervisor's own."""
+    working_directory: Path | None = None
+    prepare: Hook | None = None
+    """Before each start, before the port is checked."""
+    on_ready: Hook | None = None
+    """After the first good probe of each start; the process counts as ready when it returns."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_grace_seconds: float = 10.0
+    stop_stage: int = 0
+    """Stages stop one after another, the lowest first; within a stage all at once."""
+    orphan_signal: signal.Signals = signal.SIGKILL
+    """What the kernel sends to the process when its supervisor dies (PR_SET_PDEATHSIG)."""
+    ready_within_seconds: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskSpec:
+    """A step between processes, such as forming the cluster: done once in each start of the platform."""
+
+    name: str
+    run: Hook
+    depends_on: Sequence[str] = ()
+
+
+class TrafficControl(Protocol):
+    """What directs requests to the service processes."""
+
+    async def admit(self, process: str) -> None:
+        """Send new requests to the process as soon as it is ready."""
+
+    async def withdraw(self, process: str) -> None:
+        """Send no new requests to the process; return when that is in force."""
+
+    async def drain(self) -> None:
+        """Take no new requests from outside and let those under way finish; return when they have."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformPlan:
+    """All processes and steps. Names are unique; dependencies name members of the plan and form no cycle."""
+
+    processes: Sequence[ProcessSpec]
+    tasks: Sequence[TaskSpec] = ()
+    traffic: TrafficControl | None = None
+
+    def __post_init__(self) -> None:
+        members: dict[str, Sequence[str]] = {spec.name: spec.depends_on for spec in (*self.processes, *self.tasks)}
+        if len(members) != len(self.processes) + len(self.tasks):
+            raise ValueError("two members of the plan have the same name")
+        settled: set[str] = set()
+        while len(settled) < len(members):
+            free = {name for name, needs in members.items() if name not in settled and settled.issuperset(needs)}
+            if not free:
+                raise ValueError(
+                    f"dependencies are missing or circular among {sorted(members.keys() - settled)}"
+                )
+            settled |= free

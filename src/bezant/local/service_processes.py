@@ -1,0 +1,122 @@
+"""The service processes: which there are, and the settings each is started with."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+import bezant
+from bezant.contracts.fleet import SERVICES
+from bezant.local import wire
+from bezant.local.data_directory import DataDirectory
+from bezant.local.gateway import Endpoint
+from bezant.local.options import PlatformOptions
+from bezant.local.plan import ProbeResult, ProcessSpec
+from bezant.local.ports import HOST
+from bezant.local.zones import zone_of_replica
+
+SECRET_STORE_KEY = "secret-store.key"  # noqa: S105  the name of a file
+CONTROL_DATABASE = "bezant_control"
+# what a user may set for every process, besides the settings of Bezant itself
+_PASSED_ON_PREFIXES = ("BEZANT_", "OTEL_", "AWS_", "PYTHON", "SSL_CERT_", "LC_")
+
+
+def replicas(options: PlatformOptions) -> list[tuple[str, int]]:
+    """Return every (service, replica) that the platform starts with."""
+    return [(service, replica) for service in options.services for replica in range(options.replica_count(service))]
+
+
+def endpoints(options: PlatformOptions) -> list[tuple[str, Endpoint]]:
+    """Return the replicas as the gateway sees them."""
+    return [
+        (
+            service,
+            Endpoint(
+                process=f"{service}-{replica}",
+                port=options.ports.service(service, replica),
+                zone=zone_of_replica(replica),
+            ),
+        )
+        for service, replica in replicas(options)
+    ]
+
+
+def shared_settings(options: PlatformOptions, valkey_nodes: str, kafka_bootstrap: str) -> dict[str, str]:
+    """Return the settings that all processes share. None of them is a secret: those are in the secret store."""
+    directory = DataDirectory(options.directory)
+    ports = options.ports
+    database_host, database_port = HOST, str(ports.postgres)
+    if options.external.postgres is not None:
+        database_host, _, database_port = options.external.postgres.rpartition(":")
+    return {
+        "BEZANT_HOST": HOST,
+        "BEZANT_CONTROL_DATABASE_HOST": database_host,
+        "BEZANT_CONTROL_DATABASE_PORT": database_port,
+        "BEZANT_CONTROL_DATABASE_NAME": CONTROL_DATABASE,
+        "BEZANT_KAFKA_BOOTSTRAP": options.external.kafka_bootstrap or kafka_bootstrap,
+        "BEZANT_VALKEY_NODES": options.external.valkey_nodes or valkey_nodes,
+        "BEZANT_INTERNAL_URL": f"http://{HOST}:{ports.internal_gateway}",
+        "BEZANT_SECRET_STORE": "file",
+        "BEZANT_SECRET_STORE_DIR": str(directory.secrets),
+        "BEZANT_SECRET_STORE_KEY_FILE": str(directory.keys / SECRET_STORE_KEY),
+        "BEZANT_LOG_LEVEL": options.log_level,
+    }
+
+
+def inherited_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what a service process takes over from the environment of `bezant up`."""
+    return {name: value for name, value in environ.items() if name.startswith(_PASSED_ON_PREFIXES)}
+
+
+def specs(options: PlatformOptions, shared: Mapping[str, str], depends_on: tuple[str, ...]) -> list[ProcessSpec]:
+    """Return the processes."""
+    return [_spec(options, shared, depends_on, service, replica) for service, replica in replicas(options)]
+
+
+def _spec(
+    options: PlatformOptions, shared: Mapping[str, str], depends_on: tuple[str, ...], service: str, replica: int
+) -> ProcessSpec:
+    name = f"{service}-{replica}"
+    directory = DataDirectory(options.directory)
+    port = options.ports.service(service, replica)
+    zone = zone_of_replica(replica)
+    version = options.versions.get(service, bezant.__version__)
+
+    async def probe(_pid: int) -> ProbeResult:
+        return await _readiness(port)
+
+    return ProcessSpec(
+        name=name,
+        role=SERVICES[service].name,
+        # not the `bezant` script: its command line's libraries would cost every service 0.1 s and 10 MB
+        command=[sys.executable, "-m", "bezant.cli.serve_process", service],
+        environment={
+            # a user's own settings come first, so that what the platform knows better wins
+            **inherited_settings(os.environ),
+            **shared,
+            "BEZANT_INSTANCE_ID": name,
+            "BEZANT_ZONE": zone,
+            "BEZANT_VERSION": version,
+            "BEZANT_PORT": str(port),
+            "BEZANT_TRACE_FILE": str(directory.traces / f"{name}.jsonl"),
+            **options.environment,
+            **options.service_environment.get(service, {}),
+            **options.service_environment.get(name, {}),
+        },
+        working_directory=directory.root,
+        probe=probe,
+        log_path=directory.log(name),
+        version=version,
+        zone=zone,
+        port=port,
+        depends_on=depends_on,
+        stop_grace_seconds=options.stop_grace_seconds,
+        stop_stage=0,
+    )
+
+
+async def _readiness(port: int) -> ProbeResult:
+    try:
+        status, body = await wire.http_request(port, "/readyz")
+    except (OSError, EOFError, ValueError) as error:
+        return ProbeResult(False, str(error))
+    return ProbeResult(status == 200, "" if status == 200 else body.decode(errors="replace")[:200])
