@@ -1,11 +1,9 @@
-"""Messages of the fraud service: what the payment service asks of it, and the data of its events.
+"""What the payment service asks of the fraud service.
 
-Request path: ``POST /internal/v1/fraud/assessments`` carries `AssessmentRequest` items of many tenants and
+``POST /internal/v1/fraud/assessments`` carries `AssessmentRequest` items of many tenants and
 answers one `Assessment` for each, in order. Asking twice about one ``payment_id`` gives the stored answer of
 the first time: an assessment never changes, and a payment is counted once.
-
-Event path: topic ``fraud.events``, types ``fraud.assessed``, ``fraud.case_opened``, ``fraud.case_decided``.
-The subject (and so the ordering key) of all three is the payment id.
+The data of the events that follow from it is in `bezant.contracts.fraud_events`.
 """
 
 from __future__ import annotations
@@ -29,15 +27,6 @@ class Decision(StrEnum):
     """A person has to look: the money is held, and a case is opened."""
     DECLINE = "decline"
     """The payment must not move money."""
-
-
-class CaseDecision(StrEnum):
-    """How a person settles a case."""
-
-    APPROVE = "approve"
-    """The held money goes its way: captured, or left authorized if capture is manual."""
-    DECLINE = "decline"
-    """The held money is released to the payer."""
 
 
 class PaymentContext(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,42 +73,3 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """None for a dry run."""
     case_id: UUID | None = None
     """The case opened for a person, if the decision is review (and this is no dry run)."""
-
-
-class FraudAssessed(msgspec.Struct, frozen=True, kw_only=True):
-    """Data of ``fraud.assessed``."""
-
-    assessment_id: UUID
-    payment_id: UUID
-    source_account_id: UUID
-    destination_account_id: UUID
-    amount_minor: int
-    currency: str
-    decision: Decision
-    score: int
-    reasons: list[str]
-    ruleset_version: int
-    degraded: bool
-
-
-class FraudCaseOpened(msgspec.Struct, frozen=True, kw_only=True):
-    """Data of ``fraud.case_opened``."""
-
-    case_id: UUID
-    assessment_id: UUID
-    payment_id: UUID
-    score: int
-    reasons: list[str]
-
-
-class FraudCaseDecided(msgspec.Struct, frozen=True, kw_only=True):
-    """Data of ``fraud.case_decided``: the payment service settles or releases the held money on it."""
-
-    case_id: UUID
-    payment_id: UUID
-    decision: CaseDecision
-    note: str
-    """Free text of the person who decided."""
-    decided_by: str
-    """Actor, for example ``key:<id>``."""
-    decided_at: datetime

@@ -115,9 +115,7 @@ class VelocityCounters:
             # A fresh or newly promoted node. Sending the text to all is safe: counting twice does nothing.
             return await self._pipelined("EVAL", _SCRIPT, calls)
 
-    async def _pipelined(
-        self, command: str, script: str, calls: Sequence[tuple[Any, ...]]
-    ) -> list[list[bytes | str]]:
+    async def _pipelined(self, command: str, script: str, calls: Sequence[tuple[Any, ...]]) -> list[list[bytes | str]]:
         pipeline = self._client.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command(command, script, *call)

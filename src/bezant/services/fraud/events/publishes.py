@@ -1,0 +1,99 @@
+"""The events of the fraud service, made from what was written."""
+
+from datetime import datetime
+from uuid import UUID
+
+from bezant.contracts.events import FRAUD_EVENTS, Event
+from bezant.contracts.fraud_events import (
+    FRAUD_ASSESSED,
+    FRAUD_CASE_DECIDED,
+    FRAUD_CASE_OPENED,
+    FRAUD_RULES_CHANGED,
+    CaseDecision,
+    FraudAssessed,
+    FraudCaseDecided,
+    FraudCaseOpened,
+    FraudRulesChanged,
+)
+from bezant.contracts.internal.fraud import Assessment, AssessmentRequest
+from bezant.services.fraud.domain.rules import Ruleset
+
+_ACTOR = "service:fraud"
+
+
+def assessment_events(request: AssessmentRequest, assessment: Assessment) -> list[Event]:
+    """Return the events of a stored assessment: what was judged, and the case if one was opened."""
+    if assessment.assessment_id is None:
+        raise ValueError("a dry run has no events")
+    subject = str(request.payment_id)
+    assessed = Event(
+        type=FRAUD_ASSESSED,
+        topic=FRAUD_EVENTS,
+        subject=subject,
+        actor=_ACTOR,
+        data=FraudAssessed(
+            assessment_id=assessment.assessment_id,
+            payment_id=request.payment_id,
+            source_account_id=request.source_account_id,
+            destination_account_id=request.destination_account_id,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            decision=assessment.decision,
+            score=assessment.score,
+            reasons=assessment.reasons,
+            ruleset_version=assessment.ruleset_version,
+            degraded=assessment.degraded,
+        ),
+    )
+    if assessment.case_id is None:
+        return [assessed]
+    opened = Event(
+        type=FRAUD_CASE_OPENED,
+        topic=FRAUD_EVENTS,
+        subject=subject,
+        actor=_ACTOR,
+        data=FraudCaseOpened(
+            case_id=assessment.case_id,
+            assessment_id=assessment.assessment_id,
+            payment_id=request.payment_id,
+            score=assessment.score,
+            reasons=assessment.reasons,
+        ),
+    )
+    return [assessed, opened]
+
+
+def case_decided(
+    *, case_id: UUID, payment_id: UUID, decision: CaseDecision, note: str, actor: str, decided_at: datetime
+) -> Event:
+    """Return the event that tells the payment service what a person decided."""
+    return Event(
+        type=FRAUD_CASE_DECIDED,
+        topic=FRAUD_EVENTS,
+        subject=str(payment_id),
+        actor=actor,
+        data=FraudCaseDecided(
+            case_id=case_id,
+            payment_id=payment_id,
+            decision=decision,
+            note=note,
+            decided_by=actor,
+            decided_at=decided_at,
+        ),
+    )
+
+
+def rules_changed(ruleset: Ruleset, *, note: str, actor: str) -> Event:
+    """Return the event that announces another rule set."""
+    return Event(
+        type=FRAUD_RULES_CHANGED,
+        topic=FRAUD_EVENTS,
+        subject="rules",
+        actor=actor,
+        data=FraudRulesChanged(
+            version=ruleset.version,
+            rule_codes=[rule.code for rule in ruleset.rules if rule.enabled],
+            note=note,
+            changed_by=actor,
+        ),
+    )
