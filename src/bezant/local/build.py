@@ -1,19 +1,21 @@
 """From the options to the plan: which parts are started here, and how they know of each other."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from bezant.local import gateway_process, service_processes, valkey
-from bezant.local.bootstrap import Bootstrap
 from bezant.local.broker import Broker
 from bezant.local.data_directory import DataDirectory
 from bezant.local.gateway_process import Gateway
 from bezant.local.options import PlatformOptions
 from bezant.local.plan import PlatformPlan, ProcessSpec, TaskSpec
 from bezant.local.ports import HOST
-from bezant.local.postgres import PostgresServer
+from bezant.local.postgres import SUPERUSER, PostgresServer
+from bezant.local.preparation import Preparation
 from bezant.local.valkey import ValkeyCluster
 
-BOOTSTRAP_TASK = "control-database"
+DATABASE_TASK = "control-database"
 ROUTING_TASK = "routing"
 
 
@@ -31,28 +33,34 @@ def build(options: PlatformOptions) -> BuiltPlatform:
     directory = DataDirectory(options.directory)
     ports = options.ports
     external = options.external
-    cluster = ValkeyCluster(directory, ports)
-    broker = Broker(directory, ports)
-    gateway = Gateway(directory, ports, service_processes.endpoints(options))
+    shared = service_processes.shared_settings(options)
+    preparation = Preparation(
+        directory=directory,
+        settings={**service_processes.inherited_settings(os.environ), **shared, **options.environment},
+        administrator_user=SUPERUSER if external.postgres is None else external.postgres_user,
+        password_file=Path(external.postgres_password_file or directory.superuser_password),
+    )
     processes: list[ProcessSpec] = []
     tasks: list[TaskSpec] = []
-    infrastructure: list[str] = []
-    database: list[str] = []
+    needed: list[str] = []
     if external.postgres is None:
         processes.append(PostgresServer(directory, ports).spec())
-        database.append(processes[-1].name)
+        needed.append(processes[-1].name)
+    can_prepare = external.postgres is None or external.postgres_password_file is not None
+    if options.services and can_prepare:
+        tasks.append(TaskSpec(name=DATABASE_TASK, run=preparation.database, depends_on=tuple(needed)))
+        needed.append(DATABASE_TASK)
     if external.valkey_nodes is None:
+        cluster = ValkeyCluster(directory, ports)
         processes += cluster.specs()
-        tasks.append(cluster.task())
-        infrastructure.append(valkey.CLUSTER_TASK)
+        tasks += cluster.tasks()
+        needed.append(valkey.SLOTS_TASK)
     if external.kafka_bootstrap is None:
-        processes.append(broker.spec())
-        infrastructure.append(processes[-1].name)
-    tasks.append(TaskSpec(name=BOOTSTRAP_TASK, run=Bootstrap(options, directory).run, depends_on=database))
-    infrastructure.append(BOOTSTRAP_TASK)
+        processes.append(Broker(directory, ports, preparation.topics).spec())
+        needed.append(processes[-1].name)
+    gateway = Gateway(directory, ports, service_processes.endpoints(options))
     processes.append(gateway.spec())
-    shared = service_processes.shared_settings(options, cluster.addresses, broker.bootstrap)
-    services = service_processes.specs(options, shared, tuple(infrastructure))
+    services = service_processes.specs(options, shared, tuple(needed))
     processes += services
     tasks.append(
         TaskSpec(

@@ -9,10 +9,12 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bezant.local import proc
+from bezant.local import log_files, proc
+from bezant.local.accounts import Account
+from bezant.local.errors import StartFailed
 from bezant.local.plan import ProcessSpec
 
 _PR_SET_PDEATHSIG = 1
@@ -66,29 +68,66 @@ class Child:
             return await self.ended
 
 
-def start(spec: ProcessSpec, environment: dict[str, str]) -> Child:
-    """Start the process of `spec` with its output appended to its log. Raises OSError when it cannot be executed."""
-    command: list[str | Path] = list(spec.command)
-    account = spec.account
-    if account is not None:
-        command = account.wrap(command, spec.orphan_signal)
+def start(
+    command: Sequence[str | Path],
+    *,
+    log_path: Path,
+    environment: Mapping[str, str],
+    account: Account | None = None,
+    working_directory: Path | None = None,
+    orphan_signal: signal.Signals = signal.SIGKILL,
+) -> Child:
+    """Start a process with its output appended to its log. Raises OSError when it cannot be executed."""
+    executed = list(command) if account is None else account.wrap(command, orphan_signal)
     drop = account is not None and account.setpriv is None
-    descriptor = os.open(spec.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         popen = subprocess.Popen(  # noqa: S603  the command comes from the plan
-            command,
+            executed,
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,
-            cwd=spec.working_directory,
+            cwd=working_directory,
             env={**base_environment(), **environment},
             # its own session: Ctrl-C at the terminal reaches the supervisor alone, which stops things in order
             start_new_session=True,
             user=account.uid if account is not None and drop else None,
             group=account.gid if account is not None and drop else None,
             extra_groups=[] if drop else None,
-            preexec_fn=_die_with(os.getpid(), spec.orphan_signal),  # noqa: PLW1509  one thread starts children
+            preexec_fn=_die_with(os.getpid(), orphan_signal),  # noqa: PLW1509  one thread starts children
         )
     finally:
         os.close(descriptor)
     return Child(popen)
+
+
+def start_spec(spec: ProcessSpec, environment: Mapping[str, str]) -> Child:
+    """Start a process of the plan, with `environment` on top of the settings in its spec. Raises OSError."""
+    return start(
+        spec.command,
+        log_path=spec.log_path,
+        environment={**spec.environment, **environment},
+        account=spec.account,
+        working_directory=spec.working_directory,
+        orphan_signal=spec.orphan_signal,
+    )
+
+
+async def run_to_end(
+    what: str,
+    command: Sequence[str | Path],
+    *,
+    log_path: Path,
+    environment: Mapping[str, str],
+    account: Account | None = None,
+) -> None:
+    """Run a program that does one thing and ends. Raises `StartFailed` with the end of its log when it fails."""
+    child = start(command, log_path=log_path, environment=environment, account=account)
+    try:
+        code = await asyncio.shield(child.ended)
+    except asyncio.CancelledError:
+        await child.stop(signal.SIGKILL, 0)
+        raise
+    if code != 0:
+        tail = "\n".join(log_files.last_lines(log_path, 15))
+        raise StartFailed(f"{what} failed with {code}. Its log is {log_path}:\n{tail}")

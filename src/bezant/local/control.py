@@ -216,7 +216,7 @@ class ControlClient:
 
 
 def _status(line: bytes) -> PlatformStatus:
-    message = _answer_decoder.decode(line)
+    message: Answer | Refusal = _answer_decoder.decode(line)
     if isinstance(message, Refusal):
         for kind in PlatformError.__subclasses__():
             if kind.code == message.code:

@@ -2,10 +2,11 @@
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bezant.local.errors import DataDirectoryInUse, DataDirectoryUnusable
+from bezant.local.errors import DataDirectoryInUse, DataDirectoryUnusable, InvalidOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,16 @@ class DataDirectory:
         """What must never leave the machine: the store's key and the superuser's password, mode 0600."""
         return self.root / "keys"
 
+    @property
+    def secret_store_key(self) -> Path:
+        """The key of the encrypted secret store."""
+        return self.keys / "secret-store.key"
+
+    @property
+    def superuser_password(self) -> Path:
+        """The password of PostgreSQL's superuser."""
+        return self.keys / "postgres-superuser.password"
+
     def log(self, process: str) -> Path:
         """Return the log file of a process."""
         return self.logs / f"{process}.log"
@@ -81,6 +92,39 @@ class DataDirectory:
                 f"the data directory {self.root} cannot be made: {error.strerror}. "
                 "It may belong to another account (was `bezant up` run as root here?); choose another --data-dir"
             ) from error
+
+    def port_base(self) -> int | None:
+        """Return the port base that the directory was made with; None before its first start."""
+        try:
+            return int((self.root / "port-base").read_text())
+        except FileNotFoundError:
+            return None
+
+    def keep_port_base(self, port_base: int) -> None:
+        """Remember the port base. Raises `InvalidOptions` when it is not the one the directory was made with."""
+        kept = self.port_base()
+        if kept is None:
+            (self.root / "port-base").write_text(f"{port_base}\n")
+        elif kept != port_base:
+            raise InvalidOptions(
+                f"the platform in {self.root} was made with --port-base {kept}, and its tenants' database addresses "
+                f"and its Valkey nodes hold these ports; start it without --port-base, or with {kept}"
+            )
+
+    def wait_until_free(self, within_seconds: float) -> None:
+        """Return when no supervisor holds the directory. Raises `DataDirectoryInUse` when one still does."""
+        deadline = time.monotonic() + within_seconds
+        lock = DirectoryLock(self)
+        while True:
+            try:
+                lock.acquire()
+            except DataDirectoryInUse:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                lock.release()
+                return
 
 
 class DirectoryLock:

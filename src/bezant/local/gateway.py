@@ -246,9 +246,7 @@ def _target(service: str, weights: Mapping[str, int]) -> Config:
     if not weights:
         return {"cluster": service}
     return {
-        "weighted_clusters": {
-            "clusters": [{"name": cluster, "weight": weight} for cluster, weight in weights.items()]
-        }
+        "weighted_clusters": {"clusters": [{"name": cluster, "weight": weight} for cluster, weight in weights.items()]}
     }
 
 

@@ -46,9 +46,7 @@ REPLIES: Final = (
         "The request arrived too slowly",
         "The whole request must arrive within 15 seconds. Send it again.",
     ),
-    GatewayReply(
-        413, BodyTooLarge.code, BodyTooLarge.title, "A request body may hold at most 1 MiB; split the batch."
-    ),
+    GatewayReply(413, BodyTooLarge.code, BodyTooLarge.title, "A request body may hold at most 1 MiB; split the batch."),
     GatewayReply(
         431, "headers_too_large", "The request headers are too large", "All headers together may hold 32 KiB."
     ),

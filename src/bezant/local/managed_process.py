@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -134,7 +134,7 @@ class ManagedProcess:
                     raise
                 reason = str(error)
             self.ready.clear()
-            if not self.wanted:
+            if self._stop_requested.is_set():
                 return
             if time.monotonic() - began > STABLE_AFTER_SECONDS:
                 self._crashes_in_a_row = 0
@@ -162,7 +162,7 @@ class ManagedProcess:
         for port in (self.spec.port, *self.spec.other_ports):
             if port is not None:
                 await self._claim(port)
-        running = child.start(self.spec, {**self.spec.environment, **self._extra_environment})
+        running = child.start_spec(self.spec, self._extra_environment)
         self._child = running
         self._started_at = datetime.now(UTC)
         self._seconds_to_ready = None
@@ -170,7 +170,8 @@ class ManagedProcess:
         self._set(ProcessState.STARTING)
         watch = asyncio.create_task(self._watch(running), name=f"watch {self.spec.name}")
         try:
-            await asyncio.wait([running.ended, watch], return_when=asyncio.FIRST_COMPLETED)
+            ends: list[asyncio.Future[Any]] = [running.ended, watch]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not running.ended.done():
                 await running.stop(signal.SIGKILL, 0)
                 watch.result()  # it ended first, so it raised: the process was not ready in time
@@ -239,9 +240,7 @@ class ManagedProcess:
     async def _become_ready(self, running: Child, began: float, result: ProbeResult) -> ProbeResult:
         if self._seconds_to_ready is None:
             # what answered may be somebody else's server on the same port
-            if self.spec.port is not None and not proc.holds_socket(
-                running.pid, proc.listening_inodes(self.spec.port)
-            ):
+            if self.spec.port is not None and not proc.holds_socket(running.pid, proc.listening_inodes(self.spec.port)):
                 return ProbeResult(False, f"port {self.spec.port} is answered by another process")
             if self.spec.on_ready is not None:
                 await self.spec.on_ready()

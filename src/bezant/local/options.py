@@ -1,6 +1,7 @@
 """What a person or a test may choose about a local platform. The options travel to a detached supervisor as JSON."""
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -8,12 +9,18 @@ from bezant.contracts.fleet import SERVICES
 from bezant.local.errors import InvalidOptions
 from bezant.local.ports import MAX_REPLICAS, Ports
 
+DEFAULT_PORT_BASE: Final = 18000
+
 
 class ExternalParts(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses of infrastructure that runs elsewhere; a part with an address here is not started."""
 
     postgres: str | None = None
     """`host:port` of a PostgreSQL 16 or later."""
+    postgres_user: str = "postgres"
+    """A role of it that may create roles and databases."""
+    postgres_password_file: str | None = None
+    """The file with that role's password. Without it the database must have been prepared already."""
     valkey_nodes: str | None = None
     """`host:port,...` of a Redis or Valkey cluster."""
     kafka_bootstrap: str | None = None
@@ -25,7 +32,7 @@ class PlatformOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     data_dir: str
     gateway_port: int = 8080
-    port_base: int = 18000
+    port_base: int = DEFAULT_PORT_BASE
     services: tuple[str, ...] = tuple(SERVICES)
     replicas: dict[str, int] = {}
     versions: dict[str, str] = {}

@@ -21,12 +21,10 @@ class ProbeResult:
     detail: str = ""
 
 
-class Probe(Protocol):
-    """Asks a running process whether it is ready. Must not raise for anything that the process does or omits."""
-
-    async def __call__(self, pid: int) -> ProbeResult:
-        """Return what the process `pid` answers; the caller bounds the time."""
-
+Probe = Callable[[int], Awaitable[ProbeResult]]
+"""Asks the running process with the given pid whether it is ready. Must not raise for anything that the process does
+or omits; the caller bounds the time.
+"""
 
 Hook = Callable[[], Awaitable[None]]
 """A step of a process's life. Hooks are idempotent: each runs again at every restart."""
@@ -94,14 +92,13 @@ class PlatformPlan:
     traffic: TrafficControl | None = None
 
     def __post_init__(self) -> None:
-        members: dict[str, Sequence[str]] = {spec.name: spec.depends_on for spec in (*self.processes, *self.tasks)}
+        members = {spec.name: spec.depends_on for spec in self.processes}
+        members |= {task.name: task.depends_on for task in self.tasks}
         if len(members) != len(self.processes) + len(self.tasks):
             raise ValueError("two members of the plan have the same name")
         settled: set[str] = set()
         while len(settled) < len(members):
             free = {name for name, needs in members.items() if name not in settled and settled.issuperset(needs)}
             if not free:
-                raise ValueError(
-                    f"dependencies are missing or circular among {sorted(members.keys() - settled)}"
-                )
+                raise ValueError(f"dependencies are missing or circular among {sorted(members.keys() - settled)}")
             settled |= free

@@ -47,7 +47,7 @@ class LocalPlatform:
     def start(self, *, detach: bool = False, on_change: OnChange | None = None, timeout_seconds: float = 120) -> Self:
         """Start everything and return when it is ready. Raises `PlatformError` with the cause when it is not."""
         request = SuperviseRequest(options=self.options, until_end_of_input=not detach)
-        self._supervisor = subprocess.Popen(  # noqa: S603  our own interpreter and module
+        self._supervisor = subprocess.Popen(
             [sys.executable, "-m", "bezant.local.supervise"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -160,9 +160,7 @@ class LocalPlatform:
 
     def restart(self, name: str, environment: Mapping[str, str] | None = None) -> None:
         """Stop a process gracefully and start it again; it is not ready yet when this returns."""
-        self._client.ask(
-            control.Restart(process=name, environment=None if environment is None else dict(environment))
-        )
+        self._client.ask(control.Restart(process=name, environment=None if environment is None else dict(environment)))
 
     def wait_ready(self, name: str | None = None, *, timeout_seconds: float = 30, not_pid: int | None = None) -> None:
         """Return when a process, or every one, is ready; with `not_pid`, when another run than that one is.

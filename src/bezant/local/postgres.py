@@ -7,6 +7,7 @@ file with mode 0600 and is asked for (SCRAM-SHA-256) by the socket and by TCP al
 import asyncio
 import os
 import secrets
+import shutil
 import signal
 import struct
 import time
@@ -15,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bezant.local import binaries, proc, wire
+from bezant.local import binaries, child, proc, wire
 from bezant.local.accounts import unprivileged_account
 from bezant.local.data_directory import DataDirectory
 from bezant.local.errors import DataDirectoryUnusable, StartFailed
@@ -79,11 +80,6 @@ class PostgresServer:
         self._settings_file = directory.postgres / "bezant.conf"
         self._account = unprivileged_account(self._cluster, binaries.postgres("postgres").path)
 
-    @property
-    def password_file(self) -> Path:
-        """The superuser's password, mode 0600."""
-        return self._directory.keys / "postgres-superuser.password"
-
     def spec(self) -> ProcessSpec:
         """Return the process."""
         server = binaries.postgres("postgres")
@@ -134,16 +130,16 @@ class PostgresServer:
             )
 
     async def _initialize(self) -> None:
-        if not self.password_file.exists():
-            descriptor = os.open(self.password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        if not self._directory.superuser_password.exists():
+            descriptor = os.open(self._directory.superuser_password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(32))
         unfinished = self._directory.postgres / "data.unfinished"
-        await _remove_tree(unfinished)
+        await asyncio.to_thread(_remove_tree, unfinished)
         # initdb reads the password as the server's account, which may not read our keys
         handed_over = self._directory.postgres / "initdb.password"
         handed_over.touch(mode=0o600)
-        handed_over.write_text(self.password_file.read_text())
+        handed_over.write_text(self._directory.superuser_password.read_text())
         self._own(handed_over)
         command: list[str | Path] = [
             binaries.postgres("initdb").path,
@@ -151,25 +147,11 @@ class PostgresServer:
             *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"),
             *("--builtin-locale=C.UTF-8", "--sync-method=syncfs"),
         ]
-        account = self._account
-        drop = account is not None and account.setpriv is None
-        if account is not None:
-            command = account.wrap(command, signal.SIGKILL)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                user=account.uid if account is not None and drop else None,
-                group=account.gid if account is not None and drop else None,
-                extra_groups=[] if drop else None,
-            )
-            output, _ = await process.communicate()
+            log_path = self._directory.log("initdb")
+            await child.run_to_end("initdb", command, log_path=log_path, environment={}, account=self._account)
         finally:
             handed_over.unlink(missing_ok=True)
-        if process.returncode != 0:
-            raise StartFailed(f"initdb failed:\n{output.decode(errors='replace').strip()}")
         with (unfinished / "postgresql.conf").open("a") as file:
             file.write(f"include '{_quoted(self._settings_file)}'\n")
         # the rename is what makes the cluster exist: an initdb that was killed leaves nothing that looks like one
@@ -241,9 +223,6 @@ def _list_element(path: Path) -> str:
     return '"' + str(path).replace('"', '""') + '"'
 
 
-async def _remove_tree(path: Path) -> None:
-    # only an interrupted initdb pays for the import
+def _remove_tree(path: Path) -> None:
     if path.exists():
-        import shutil  # noqa: PLC0415
-
-        await asyncio.to_thread(shutil.rmtree, path)
+        shutil.rmtree(path)

@@ -11,10 +11,9 @@ from bezant.local.data_directory import DataDirectory
 from bezant.local.gateway import Endpoint
 from bezant.local.options import PlatformOptions
 from bezant.local.plan import ProbeResult, ProcessSpec
-from bezant.local.ports import HOST
+from bezant.local.ports import HOST, VALKEY_NODES
 from bezant.local.zones import zone_of_replica
 
-SECRET_STORE_KEY = "secret-store.key"  # noqa: S105  the name of a file
 CONTROL_DATABASE = "bezant_control"
 # what a user may set for every process, besides the settings of Bezant itself
 _PASSED_ON_PREFIXES = ("BEZANT_", "OTEL_", "AWS_", "PYTHON", "SSL_CERT_", "LC_")
@@ -40,10 +39,11 @@ def endpoints(options: PlatformOptions) -> list[tuple[str, Endpoint]]:
     ]
 
 
-def shared_settings(options: PlatformOptions, valkey_nodes: str, kafka_bootstrap: str) -> dict[str, str]:
+def shared_settings(options: PlatformOptions) -> dict[str, str]:
     """Return the settings that all processes share. None of them is a secret: those are in the secret store."""
     directory = DataDirectory(options.directory)
     ports = options.ports
+    valkey_nodes = ",".join(f"{HOST}:{ports.valkey(node)}" for node in range(VALKEY_NODES))
     database_host, database_port = HOST, str(ports.postgres)
     if options.external.postgres is not None:
         database_host, _, database_port = options.external.postgres.rpartition(":")
@@ -52,12 +52,12 @@ def shared_settings(options: PlatformOptions, valkey_nodes: str, kafka_bootstrap
         "BEZANT_CONTROL_DATABASE_HOST": database_host,
         "BEZANT_CONTROL_DATABASE_PORT": database_port,
         "BEZANT_CONTROL_DATABASE_NAME": CONTROL_DATABASE,
-        "BEZANT_KAFKA_BOOTSTRAP": options.external.kafka_bootstrap or kafka_bootstrap,
+        "BEZANT_KAFKA_BOOTSTRAP": options.external.kafka_bootstrap or f"{HOST}:{ports.broker}",
         "BEZANT_VALKEY_NODES": options.external.valkey_nodes or valkey_nodes,
         "BEZANT_INTERNAL_URL": f"http://{HOST}:{ports.internal_gateway}",
         "BEZANT_SECRET_STORE": "file",
         "BEZANT_SECRET_STORE_DIR": str(directory.secrets),
-        "BEZANT_SECRET_STORE_KEY_FILE": str(directory.keys / SECRET_STORE_KEY),
+        "BEZANT_SECRET_STORE_KEY_FILE": str(directory.secret_store_key),
         "BEZANT_LOG_LEVEL": options.log_level,
     }
 

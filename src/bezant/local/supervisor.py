@@ -109,8 +109,7 @@ class Supervisor:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
-                if self._stopping is not None:
-                    raise StartFailed("the platform was stopped while it was starting")
+                self._refuse_if_stopping()
         except BaseException as error:
             if isinstance(error, PlatformError):
                 self._error = error
@@ -121,6 +120,10 @@ class Supervisor:
         self._set_state(PlatformState.READY)
         for process in self._processes.values():
             process.launch().add_done_callback(_report_end)
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping is not None:
+            raise StartFailed("the platform was stopped while it was starting")
 
     async def _all_ready(self, names: tuple[str, ...]) -> None:
         for name in names:

@@ -6,8 +6,8 @@ that came back empty would be copied to its replica and lose the shard. The clus
 """
 
 import asyncio
-import re
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +19,10 @@ from bezant.local.ports import HOST, VALKEY_NODES, Ports
 from bezant.local.zones import ZONES
 
 SHARDS: Final = 3
+SLOTS_TASK: Final = "valkey-slots"
 CLUSTER_TASK: Final = "valkey-cluster"
 _SLOTS: Final = 16384
 _NODE_TIMEOUT_MILLISECONDS: Final = 2000
-_ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)@(\d+)")
 
 
 def node_name(node: int) -> str:
@@ -43,19 +43,21 @@ class ValkeyCluster:
         self._directory = directory
         self._ports = ports
 
-    @property
-    def addresses(self) -> str:
-        """All nodes as `host:port,...`."""
-        return ",".join(f"{HOST}:{self._ports.valkey(node)}" for node in range(VALKEY_NODES))
-
     def specs(self) -> list[ProcessSpec]:
         """Return the processes."""
         return [self._spec(node) for node in range(VALKEY_NODES)]
 
-    def task(self) -> TaskSpec:
-        """Return the step that forms the cluster, or waits until the nodes of a formed one have met again."""
+    def tasks(self) -> list[TaskSpec]:
+        """Return the steps: form the cluster, so that clients can learn its slots, and wait until it is complete.
+
+        They are two because a primary that was restarted takes no writes for 2 s (CLUSTER_WRITABLE_DELAY in Valkey's
+        cluster_legacy.c), in which the services can already start.
+        """
         nodes = [node_name(node) for node in range(VALKEY_NODES)]
-        return TaskSpec(name=CLUSTER_TASK, run=self.ensure_formed, depends_on=nodes)
+        return [
+            TaskSpec(name=SLOTS_TASK, run=self.ensure_formed, depends_on=nodes),
+            TaskSpec(name=CLUSTER_TASK, run=self.wait_until_complete, depends_on=[SLOTS_TASK]),
+        ]
 
     def _spec(self, node: int) -> ProcessSpec:
         server = binaries.valkey_server()
@@ -90,7 +92,6 @@ class ValkeyCluster:
 
         async def prepare() -> None:
             directory.mkdir(exist_ok=True)
-            self._renumber(node)
 
         async def probe(_pid: int) -> ProbeResult:
             return await _probe(port)
@@ -111,24 +112,12 @@ class ValkeyCluster:
             stop_stage=2,
         )
 
-    def _renumber(self, node: int) -> None:
-        """Write this start's ports into nodes.conf: nodes look for each other where they were last time."""
-        directory = self._directory.valkey / node_name(node)
-        nodes, base_file = directory / "nodes.conf", directory / "port-base"
-        base = self._ports.base
-        if nodes.exists() and base_file.exists() and (moved_by := base - int(base_file.read_text())):
-            text = _ADDRESS.sub(
-                lambda found: f"{HOST}:{int(found[1]) + moved_by}@{int(found[2]) + moved_by}", nodes.read_text()
-            )
-            nodes.write_text(text)
-        base_file.write_text(str(base))
-
     @property
     def _formed(self) -> Path:
         return self._directory.valkey / "formed"
 
     async def ensure_formed(self, within_seconds: float = 30.0) -> None:
-        """Form the cluster if that was never finished, and return when all six nodes agree that it is complete.
+        """Form the cluster if that was never finished, and return when all six nodes know who serves which slots.
 
         Raises `StartFailed` when they do not within the time.
         """
@@ -136,15 +125,32 @@ class ValkeyCluster:
         is_new = not self._formed.exists()
         if is_new:
             await self._form(deadline)
-        while problem := await self._problem():
-            if time.monotonic() > deadline:
-                raise StartFailed(
-                    f"the Valkey cluster is not complete after {within_seconds:.0f} s: {problem}. If its files are "
-                    f"damaged, delete {self._directory.valkey}: a new cluster is made, and its counters start again"
-                )
-            await asyncio.sleep(0.05)
+        await self._until_no_problem(self._formation_problem, deadline)
         if is_new:
             self._formed.touch()
+
+    async def wait_until_complete(self, within_seconds: float = 30.0) -> None:
+        """Return when all six nodes agree that every slot is served and every replica follows its primary.
+
+        Raises `StartFailed` when they do not within the time.
+        """
+        await self._until_no_problem(self._completeness_problem, time.monotonic() + within_seconds)
+
+    async def _until_no_problem(self, look: Callable[[int], Awaitable[str | None]], deadline: float) -> None:
+        for node in range(VALKEY_NODES):
+            while True:
+                try:
+                    problem = await look(node)
+                except (OSError, EOFError, wire.RespError) as error:
+                    problem = str(error)
+                if problem is None:
+                    break
+                if time.monotonic() > deadline:
+                    raise StartFailed(
+                        f"the Valkey cluster is not complete: {node_name(node)} {problem}. If its files are damaged, "
+                        f"delete {self._directory.valkey}: a new cluster is made, and its counters start again"
+                    )
+                await asyncio.sleep(0.05)
 
     async def _form(self, deadline: float) -> None:
         ids: list[str] = []
@@ -179,21 +185,23 @@ class ValkeyCluster:
             else:
                 return
 
-    async def _problem(self) -> str | None:
-        """Return what is missing for the cluster to be complete in the eyes of every node; None when nothing is."""
-        for node in range(VALKEY_NODES):
-            try:
-                async with wire.resp(self._ports.valkey(node)) as valkey:
-                    info = _info(await valkey.command("CLUSTER", "INFO"))
-                    role = await valkey.command("ROLE")
-            except (OSError, EOFError, wire.RespError) as error:
-                return f"{node_name(node)}: {error}"
-            if info["cluster_state"] != "ok" or info["cluster_slots_ok"] != str(_SLOTS):
-                return f"{node_name(node)} sees {info['cluster_slots_ok']} of {_SLOTS} slots served"
-            if info["cluster_known_nodes"] != str(VALKEY_NODES):
-                return f"{node_name(node)} knows {info['cluster_known_nodes']} of {VALKEY_NODES} nodes"
-            if isinstance(role, list) and role[0] == "slave" and role[3] != "connected":
-                return f"{node_name(node)} is not connected to its primary"
+    async def _formation_problem(self, node: int) -> str | None:
+        async with wire.resp(self._ports.valkey(node)) as valkey:
+            info = _info(await valkey.command("CLUSTER", "INFO"))
+        if info["cluster_known_nodes"] != str(VALKEY_NODES):
+            return f"knows {info['cluster_known_nodes']} of {VALKEY_NODES} nodes"
+        if info["cluster_slots_assigned"] != str(_SLOTS):
+            return f"knows the owners of {info['cluster_slots_assigned']} of {_SLOTS} slots"
+        return None
+
+    async def _completeness_problem(self, node: int) -> str | None:
+        async with wire.resp(self._ports.valkey(node)) as valkey:
+            info = _info(await valkey.command("CLUSTER", "INFO"))
+            role = await valkey.command("ROLE")
+        if info["cluster_state"] != "ok" or info["cluster_slots_ok"] != str(_SLOTS):
+            return f"sees {info['cluster_slots_ok']} of {_SLOTS} slots served, state {info['cluster_state']}"
+        if isinstance(role, list) and role[0] == "slave" and role[3] != "connected":
+            return "is not connected to its primary"
         return None
 
 

@@ -62,9 +62,7 @@ class RespConnection:
     async def command(self, *words: str | int) -> Reply:
         """Return the reply to one command. Raises `RespError`, OSError, EOFError."""
         parts = [str(word).encode() for word in words]
-        self._writer.write(
-            b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
-        )
+        self._writer.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
         await self._writer.drain()
         return await self._reply()
 

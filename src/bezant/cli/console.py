@@ -1,0 +1,27 @@
+"""The terminal, and how errors appear on it: one message that says what to do, and an exit code; never a traceback."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+from bezant.local.errors import PlatformError
+
+console = Console(soft_wrap=False)
+_errors = Console(stderr=True)
+
+
+@contextmanager
+def reported(*, as_json: bool = False) -> Iterator[None]:
+    """Turn a `PlatformError` into a message and its exit code; with `as_json`, into a JSON object on stdout."""
+    try:
+        yield
+    except PlatformError as error:
+        if as_json:
+            sys.stdout.write(json.dumps({"error": error.code, "message": str(error)}) + "\n")
+        else:
+            _errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from error
