@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from bezant.contracts.internal.fraud import AssessmentRequest
 from bezant.services.fraud.domain.velocity import (
@@ -32,7 +32,7 @@ from bezant.services.fraud.settings import FraudSettings
 _log = logging.getLogger(__name__)
 _SCRIPT: Final = resources.files(__package__).joinpath("velocity.lua").read_text()
 _SCRIPT_SHA: Final = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_UNREACHABLE: Final = (RedisError, OSError, TimeoutError)
+_UNREACHABLE: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
 class VelocityCounters:
