@@ -145,6 +145,10 @@ class LedgerDatabase:
     superuser_dsn: str
 
 
+async def no_hint(_: uuid.UUID) -> None:
+    """Without a control database there is nobody to leave a hint for."""
+
+
 @pytest.fixture
 async def ledger(server: Server) -> AsyncIterator[LedgerDatabase]:
     tenant_id = uuid.uuid4()
@@ -156,6 +160,7 @@ async def ledger(server: Server) -> AsyncIterator[LedgerDatabase]:
             directory=OneTenantDirectory(server),  # type: ignore[arg-type]
             secrets=TestSecrets(server, "test_ledger"),
             settings=Settings(),
+            before_events=no_hint,
             on_commit=lambda _: None,
         )
         yield LedgerDatabase(tenant_id, databases, server.dsn(name))

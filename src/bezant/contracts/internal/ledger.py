@@ -33,6 +33,8 @@ Reason codes of a refusal, ordered by precedence (the first that applies is give
 | `insufficient_funds` | an account would go below its overdraft limit |
 | `daily_limit_exceeded` | an account would pay out more today (UTC) than its daily limit |
 
+| `refused_by_database` | a check of the database's own refused what the ledger's rules had let pass: a defect |
+
 and for the commands about accounts: `account_id_reused`, `account_not_found`, `account_closed`,
 `account_has_holds`, `account_has_balance`, `overdraft_limit_in_use`, `limits_invalid`.
 """
@@ -51,6 +53,7 @@ expire, and refunds and reversals may still credit the account. `closed`: nothin
 HoldState = Literal["pending", "posted", "voided", "expired"]
 TransferKind = Literal["transfer", "pending", "post", "void", "expire", "reversal"]
 Origin = Literal["ledger", "payment"]
+CommandStatus = Literal["created", "exists", "refused"]
 
 
 class Leg(msgspec.Struct, frozen=True, array_like=True):
@@ -94,12 +97,14 @@ class PostPending(msgspec.Struct, frozen=True, tag_field="command", tag="post_pe
 
     `amount_minor` None posts all of it. `legs` says how a part of a hold with several legs is spread: its
     debits may not exceed the hold's debit of the same account, its credits may go to any accounts (a fee
-    known only at capture). With `legs`, `amount_minor` is None or their total.
+    known only at capture). With `legs`, `amount_minor` is None or their total. `currency`, if given, must be
+    the hold's.
     """
 
     id: UUID
     pending_id: UUID
     amount_minor: int | None = None
+    currency: str | None = None
     legs: list[Leg] | None = None
     reference: str = ""
     metadata: dict[str, str] = {}
@@ -154,9 +159,7 @@ class OpenAccount(msgspec.Struct, frozen=True, tag_field="command", tag="open_ac
     actor: str
 
 
-class SetAccountStatus(
-    msgspec.Struct, frozen=True, tag_field="command", tag="set_account_status", kw_only=True
-):
+class SetAccountStatus(msgspec.Struct, frozen=True, tag_field="command", tag="set_account_status", kw_only=True):
     """Freeze, unfreeze (`open`) or close. When answered, it is enforced; the same status again: `exists`.
 
     Closing is refused while the account has open holds (`account_has_holds`, in either direction) or a
@@ -168,9 +171,7 @@ class SetAccountStatus(
     actor: str
 
 
-class SetAccountLimits(
-    msgspec.Struct, frozen=True, tag_field="command", tag="set_account_limits", kw_only=True
-):
+class SetAccountLimits(msgspec.Struct, frozen=True, tag_field="command", tag="set_account_limits", kw_only=True):
     """Change limits; a field left out stays as it is, `daily_limit_minor` None lifts the daily limit.
 
     An overdraft limit below what is already used is refused (`overdraft_limit_in_use`). A daily limit below
@@ -205,7 +206,7 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     `parts`: one result per command of an `AtomicBatch`, else None.
     """
 
-    status: Literal["created", "exists", "refused"]
+    status: CommandStatus
     id: UUID
     reason_code: str | None = None
     detail: str | None = None

@@ -49,10 +49,11 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedBatch:
-    """Commands that are carried out all or none."""
+    """Commands that came together: carried out all or none if `atomic`, else each for itself."""
 
     id: UUID
     commands: tuple[Submitted, ...]
+    atomic: bool = True
 
 
 @dataclass(slots=True)

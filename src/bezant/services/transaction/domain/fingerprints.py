@@ -30,6 +30,7 @@ def fingerprint(submitted: Submitted) -> bytes:
             "post_pending",
             command.pending_id,
             command.amount_minor,
+            command.currency,
             command.legs,
             command.reference,
             command.metadata,

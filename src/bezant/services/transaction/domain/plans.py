@@ -128,6 +128,17 @@ def _released(hold: Hold) -> tuple[Draft, ...]:
     return tuple(Draft("released", leg, hold.limit_day) for leg in hold.legs)
 
 
+def _check_amount(hold: Hold, command: PostPending) -> Refusal | None:
+    if command.amount_minor is not None and command.amount_minor > hold.amount_minor:
+        return Refusal(
+            Reason.AMOUNT_EXCEEDS_HOLD,
+            f"The hold holds {hold.amount_minor} {hold.currency}, not {command.amount_minor}.",
+        )
+    if command.currency not in {None, hold.currency}:
+        return Refusal(Reason.CURRENCY_MISMATCH, f"The hold is in {hold.currency}, the amount in {command.currency}.")
+    return None
+
+
 def _legs_to_post(hold: Hold, command: PostPending) -> tuple[Leg, ...] | Refusal:
     if command.legs is not None:
         held: dict[tuple[UUID, Direction], int] = {
@@ -142,11 +153,6 @@ def _legs_to_post(hold: Hold, command: PostPending) -> tuple[Leg, ...] | Refusal
                 )
         return tuple(command.legs)
     amount_minor = hold.amount_minor if command.amount_minor is None else command.amount_minor
-    if amount_minor > hold.amount_minor:
-        return Refusal(
-            Reason.AMOUNT_EXCEEDS_HOLD,
-            f"The hold holds {hold.amount_minor} {hold.currency}, not {amount_minor}.",
-        )
     if amount_minor == hold.amount_minor:
         return hold.legs
     if len(hold.legs) > 2:
@@ -169,7 +175,7 @@ def plan_posting(book: Book, command: PostPending, *, by_payment: bool) -> Plan 
     hold = open_hold(book, command.pending_id, by_payment=by_payment)
     if isinstance(hold, Refusal):
         return hold
-    legs = _legs_to_post(hold, command)
+    legs = _check_amount(hold, command) or _legs_to_post(hold, command)
     if isinstance(legs, Refusal):
         return legs
     in_hold = {(leg.account_id, leg.direction) for leg in hold.legs}

@@ -6,9 +6,10 @@ say; its CHECK constraints and triggers repeat the invariants and would refuse t
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Final
 from uuid import UUID
 
-from bezant.contracts.internal.ledger import CommandResult, CreateTransfer, PostPending, VoidPending
+from bezant.contracts.internal.ledger import CommandResult, CommandStatus, CreateTransfer, PostPending, VoidPending
 from bezant.services.transaction.domain.accounts import LedgerAccount, Snapshot
 from bezant.services.transaction.domain.book import (
     HOLD_STATE_AFTER,
@@ -33,6 +34,8 @@ from bezant.services.transaction.domain.plans import (
 from bezant.services.transaction.domain.reasons import Reason, Refusal
 from bezant.services.transaction.domain.recording import Undo, record
 
+_BATCH_STATUSES: Final[tuple[CommandStatus, ...]] = ("created", "exists", "refused")
+
 
 def decide_group(book: Book, items: Iterable[Submitted | SubmittedBatch]) -> Decided:
     """Return the results of `items` in order and the rows to write. Changes `book` along the way."""
@@ -46,12 +49,12 @@ def decide_group(book: Book, items: Iterable[Submitted | SubmittedBatch]) -> Dec
 
 
 def _carry_out_batch(book: Book, decided: Decided, batch: SubmittedBatch) -> CommandResult:
-    undo: Undo = []
+    undo: Undo | None = [] if batch.atomic else None
     lengths = len(decided.transfers), len(decided.holds_made), len(decided.holds_resolved)
     parts: list[CommandResult] = []
     for index, submitted in enumerate(batch.commands):
         part = _carry_out(book, decided, submitted, batch_id=batch.id, undo=undo)
-        if part.status == "refused":
+        if part.status == "refused" and undo is not None:
             for take_back in reversed(undo):
                 take_back()
             del decided.transfers[lengths[0] :]
@@ -59,8 +62,9 @@ def _carry_out_batch(book: Book, decided: Decided, batch: SubmittedBatch) -> Com
             del decided.holds_resolved[lengths[2] :]
             return _refused_batch(batch, index, part)
         parts.append(part)
-    created = any(part.status == "created" for part in parts)
-    return CommandResult(status="created" if created else "exists", id=batch.id, parts=parts)
+    statuses = {part.status for part in parts}
+    status = next(status for status in _BATCH_STATUSES if not parts or status in statuses)
+    return CommandResult(status=status, id=batch.id, parts=parts)
 
 
 def _refused_batch(batch: SubmittedBatch, refused_index: int, refused: CommandResult) -> CommandResult:

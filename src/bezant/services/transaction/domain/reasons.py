@@ -49,6 +49,8 @@ class Reason(StrEnum):
     """An account would go below its overdraft limit."""
     DAILY_LIMIT_EXCEEDED = "daily_limit_exceeded"
     """An account would pay out more today (UTC) than its daily limit."""
+    REFUSED_BY_DATABASE = "refused_by_database"
+    """A check of the database's own refused what these rules had let pass: a defect, and nothing was written."""
 
     # Commands on accounts.
     ACCOUNT_ID_REUSED = "account_id_reused"

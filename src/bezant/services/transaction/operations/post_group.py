@@ -1,21 +1,27 @@
 """Post a group of transfer commands of one tenant in one transaction."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import psycopg
 
 from bezant.contracts.internal.ledger import CommandResult
+from bezant.contracts.problems import IdempotencyKeyReused
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
-from bezant.services.transaction.domain.book import NewTransfer, Submitted, SubmittedBatch
+from bezant.services.transaction.domain.book import Submitted, SubmittedBatch
 from bezant.services.transaction.domain.posting import decide_group
+from bezant.services.transaction.domain.reasons import Reason
 from bezant.services.transaction.events.publishes import transfer_event
-from bezant.services.transaction.storage.answers import read_answers, store_answers
+from bezant.services.transaction.storage.answers import KeyRecord, read_answers, store_answers
+from bezant.services.transaction.storage.history import StoredTransfer, stored_transfers
 from bezant.services.transaction.storage.reading import BookChanged, read_book
 from bezant.services.transaction.storage.writing import write_decided
 
-_ATTEMPTS = 4
+_ATTEMPTS: Final = 4
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +38,33 @@ class KeyedRequest:
 
     key: str
     fingerprint: bytes
-    render: Callable[[CommandResult, dict[UUID, NewTransfer]], Answer]
+    render: Callable[[CommandResult, dict[UUID, StoredTransfer]], Answer]
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One item of a group. `request` is given for public requests, whose answer is stored beside the effect."""
+    """One item of a group. `request` is given for public requests: their answer is stored beside the effect."""
 
     item: Submitted | SubmittedBatch
     request: KeyedRequest | None = None
 
+    @property
+    def id(self) -> UUID:
+        """The id of the transfer or of the batch."""
+        return self.item.id if isinstance(self.item, SubmittedBatch) else self.item.command.id
+
+    @property
+    def commands(self) -> tuple[Submitted, ...]:
+        """All commands of the item."""
+        return self.item.commands if isinstance(self.item, SubmittedBatch) else (self.item,)
+
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What became of a posting. `key_reused`: its idempotency key belongs to another request."""
+    """What became of a posting: the result, and for keyed requests the answer, which may be a stored one."""
 
-    result: CommandResult | None
+    result: CommandResult | None = None
     answer: Answer | None = None
-    key_reused: bool = False
 
 
 async def post_group(
@@ -57,24 +72,41 @@ async def post_group(
 ) -> list[Posted | Exception]:
     """Return what became of each posting, in order, each as if it had come alone.
 
-    Everything is durable when this returns. Raises `TenantUnavailable` when the database does not answer;
-    then nothing is known, and sending the same commands again is safe. Should the database refuse the group
-    for one item's sake, the items are posted one by one, so that the others do not suffer.
+    A posting whose idempotency key belongs to another request gets `IdempotencyKeyReused`. Everything is
+    durable when this returns. Raises `TenantUnavailable` when the database does not answer; then nothing is
+    known, and sending the same commands again is safe. Should the database refuse the group for one item's
+    sake, the items are posted one by one, so that the others do not suffer.
     """
     try:
         return list(await _post(databases, tenant_id, postings))
     except (psycopg.IntegrityError, psycopg.DataError) as error:
+        _log.exception("the database refused a group of %d postings", len(postings))
         if len(postings) == 1:
-            return [error]
-        posted: list[Posted | Exception] = []
-        for posting in postings:
-            posted.extend(await post_group(databases, tenant_id, [posting]))
-        return posted
+            return [_refused_by_database(postings[0], error)]
+    posted: list[Posted | Exception] = []
+    for posting in postings:
+        posted.extend(await post_group(databases, tenant_id, [posting]))
+    return posted
 
 
-async def _post(databases: TenantDatabases, tenant_id: UUID, postings: Sequence[Posting]) -> Sequence[Posted]:
-    async def work(tx: TenantTransaction) -> Sequence[Posted]:
-        return await post_in(tx, postings)
+def _refused_by_database(posting: Posting, error: Exception) -> Posted | Exception:
+    if posting.request is not None:
+        return error
+    return Posted(
+        CommandResult(
+            status="refused",
+            id=posting.id,
+            reason_code=Reason.REFUSED_BY_DATABASE.value,
+            detail="A check of the database refused this; nothing was written. The ledger's log has the reason.",
+        )
+    )
+
+
+async def _post(
+    databases: TenantDatabases, tenant_id: UUID, postings: Sequence[Posting]
+) -> Sequence[Posted | Exception]:
+    async def work(tx: TenantTransaction) -> Sequence[Posted | Exception]:
+        return await _post_in(tx, postings)
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -86,56 +118,54 @@ async def _post(databases: TenantDatabases, tenant_id: UUID, postings: Sequence[
     raise AssertionError("the loop returns or raises")
 
 
-async def post_in(tx: TenantTransaction, postings: Sequence[Posting]) -> Sequence[Posted]:
-    """Post a group inside a transaction."""
-    book = await read_book(tx, _commands(postings))
-    answers = await read_answers(tx, [posting.request.key for posting in postings if posting.request])
-    posted: list[Posted | None] = [None] * len(postings)
-    deciding: list[int] = []
-    claimed: dict[str, bytes] = {}
-    repeats: list[int] = []
-    for index, posting in enumerate(postings):
-        request = posting.request
-        if request is not None:
-            stored = answers.get(request.key)
-            if stored is not None:
-                posted[index] = _replayed(stored, request)
-                continue
-            if request.key in claimed:
-                repeats.append(index)
-                continue
-            claimed[request.key] = request.fingerprint
-        deciding.append(index)
-    decided = decide_group(book, [postings[index].item for index in deciding])
-    made = {transfer.id: transfer for transfer in decided.transfers}
-    for index, result in zip(deciding, decided.results, strict=True):
-        request = postings[index].request
-        answer = request.render(result, made) if request is not None else None
-        posted[index] = Posted(result, answer)
-        if request is not None and answer is not None:
-            answers[request.key] = (request.fingerprint, answer.status, answer.body)
-    for index in repeats:
-        request = postings[index].request
-        assert request is not None
-        posted[index] = _replayed(answers[request.key], request)
+async def _post_in(tx: TenantTransaction, postings: Sequence[Posting]) -> Sequence[Posted | Exception]:
+    book = await read_book(tx, [command for posting in postings for command in posting.commands])
+    records = await read_answers(tx, [posting.request.key for posting in postings if posting.request])
+    deciding = list(_first_uses(postings, records))
+    decided = decide_group(book, [posting.item for posting in deciding])
     await write_decided(tx, decided)
-    await store_answers(tx, {key: answers[key] for key in claimed})
+    results = {id(posting): result for posting, result in zip(deciding, decided.results, strict=True)}
+    answered = await _answer(tx, [(posting, results[id(posting)]) for posting in deciding if posting.request])
+    await store_answers(tx, answered)
+    records.update((record.key, record) for record in answered)
     for transfer in decided.transfers:
         tx.emit(transfer_event(transfer))
-    return [outcome for outcome in posted if outcome is not None]
+    return [
+        Posted(results[id(posting)]) if posting.request is None else _replay(posting.request, records)
+        for posting in postings
+    ]
 
 
-def _commands(postings: Sequence[Posting]) -> list[Submitted]:
-    commands: list[Submitted] = []
+def _first_uses(postings: Sequence[Posting], records: dict[str, KeyRecord]) -> Iterator[Posting]:
+    """Yield the postings without a key and those that are the first to use theirs."""
+    seen = set(records)
     for posting in postings:
-        if isinstance(posting.item, SubmittedBatch):
-            commands.extend(posting.item.commands)
-        else:
-            commands.append(posting.item)
-    return commands
+        if posting.request is not None:
+            if posting.request.key in seen:
+                continue
+            seen.add(posting.request.key)
+        yield posting
 
 
-def _replayed(stored: tuple[bytes, int, str], request: KeyedRequest) -> Posted:
-    if stored[0] != request.fingerprint:
-        return Posted(None, key_reused=True)
-    return Posted(None, Answer(stored[1], stored[2]))
+async def _answer(tx: TenantTransaction, pairs: Sequence[tuple[Posting, CommandResult]]) -> list[KeyRecord]:
+    if not pairs:
+        return []
+    ids = {command.command.id for posting, _ in pairs for command in posting.commands}
+    transfers = await stored_transfers(tx, list(ids))
+    records = []
+    for posting, result in pairs:
+        assert posting.request is not None
+        answer = posting.request.render(result, transfers)
+        records.append(
+            KeyRecord(posting.request.key, posting.request.fingerprint, posting.id, answer.status, answer.body)
+        )
+    return records
+
+
+def _replay(request: KeyedRequest, records: dict[str, KeyRecord]) -> Posted | Exception:
+    record = records[request.key]
+    if record.fingerprint != request.fingerprint:
+        return IdempotencyKeyReused(
+            "this Idempotency-Key was used for a different request before; use a new key for a new request"
+        )
+    return Posted(answer=Answer(record.status, record.body))

@@ -1,45 +1,15 @@
 """Read transfers: one, a page of all, a page of an account's, or what became of some."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bezant.contracts.internal.ledger import (
-    HoldState,
-    Leg,
-    LookedUpTransfer,
-    LookupTransfer,
-    Origin,
-    TransferKind,
-)
+from bezant.contracts.internal.ledger import LookedUpTransfer, LookupTransfer
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.transaction.storage import HISTORY_QUERIES
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTransfer:
-    """A transfer as it is now. `legs`: what it posted, holds, or (void, expiry) released."""
-
-    id: UUID
-    kind: TransferKind
-    currency: str
-    amount_minor: int
-    pending_id: UUID | None
-    reverses_id: UUID | None
-    batch_id: UUID | None
-    origin: Origin
-    reference: str
-    metadata: dict[str, str]
-    created_at: datetime
-    hold_state: HoldState | None
-    posted_amount_minor: int | None
-    expires_at: datetime | None
-    resolved_by: UUID | None
-    reversed_by: UUID | None
-    legs: tuple[Leg, ...]
+from bezant.services.transaction.storage.history import StoredTransfer, stored_transfers, with_legs
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +23,10 @@ class TransferPage:
 async def read_transfer(databases: TenantDatabases, tenant_id: UUID, transfer_id: UUID) -> StoredTransfer | None:
     """Return the transfer, or None."""
 
-    async def work(tx: TenantTransaction) -> list[StoredTransfer]:
-        rows = await tx.fetch_all(HISTORY_QUERIES["transfers_by_id"], {"transfer_ids": [transfer_id]})
-        return await _with_legs(tx, rows)
+    async def work(tx: TenantTransaction) -> StoredTransfer | None:
+        return (await stored_transfers(tx, [transfer_id])).get(transfer_id)
 
-    found = await databases.run(tenant_id, work)
-    return found[0] if found else None
+    return await databases.run(tenant_id, work)
 
 
 async def list_transfers(
@@ -71,7 +39,7 @@ async def list_transfers(
             HISTORY_QUERIES["transfers_page"],
             {"before_time": before[0], "before_id": before[1], "limit": limit + 1},
         )
-        transfers = await _with_legs(tx, rows[:limit])
+        transfers = await with_legs(tx, rows[:limit])
         last = transfers[-1] if len(rows) > limit else None
         return TransferPage(transfers, (last.created_at, last.id) if last else None)
 
@@ -88,7 +56,7 @@ async def list_transfers_of_account(
             HISTORY_QUERIES["transfers_of_account_page"],
             {"account_id": account_id, "before_version": before_version, "limit": limit + 1},
         )
-        transfers = await _with_legs(tx, rows[:limit])
+        transfers = await with_legs(tx, rows[:limit])
         return TransferPage(transfers, rows[limit - 1][16] if len(rows) > limit else None)
 
     return await databases.run(tenant_id, work)
@@ -123,20 +91,3 @@ def _looked_up(transfer_id: UUID, row: tuple[Any, ...] | None) -> LookedUpTransf
         reversed_by=row[15],
         created_at=row[10],
     )
-
-
-async def _with_legs(tx: TenantTransaction, rows: Sequence[tuple[Any, ...]]) -> list[StoredTransfer]:
-    if not rows:
-        return []
-    lines: defaultdict[UUID, list[tuple[Leg, str]]] = defaultdict(list)
-    for transfer_id, account_id, direction, amount_minor, phase in await tx.fetch_all(
-        HISTORY_QUERIES["legs"], {"transfer_ids": [row[0] for row in rows]}
-    ):
-        lines[transfer_id].append((Leg(account_id, direction, amount_minor), phase))
-    return [
-        StoredTransfer(
-            *row[:16],
-            tuple(leg for leg, phase in lines[row[0]] if row[1] != "post" or phase == "posted"),
-        )
-        for row in rows
-    ]

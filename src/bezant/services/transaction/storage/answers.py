@@ -1,32 +1,43 @@
 """Stored answers of idempotency keys: written with the effect, replayed to a repeated request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
 
 from bezant.foundation.tenancy import TenantTransaction
 from bezant.services.transaction.storage import QUERIES
 
-StoredAnswer = tuple[bytes, int, str]
-"""The request's fingerprint, the HTTP status and the body."""
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """An idempotency key, the request that used it first, what that made, and what it was answered."""
+
+    key: str
+    fingerprint: bytes
+    resource_id: UUID
+    status: int
+    body: str
 
 
-async def read_answers(tx: TenantTransaction, keys: Sequence[str]) -> dict[str, StoredAnswer]:
-    """Return the answers that are stored for any of the keys."""
+async def read_answers(tx: TenantTransaction, keys: Sequence[str]) -> dict[str, KeyRecord]:
+    """Return the records of those keys that were used before."""
     if not keys:
         return {}
     rows = await tx.fetch_all(QUERIES["stored_answers"], {"keys": list(keys)})
-    return {key: (fingerprint, status, body) for key, fingerprint, status, body in rows}
+    return {row[0]: KeyRecord(*row) for row in rows}
 
 
-async def store_answers(tx: TenantTransaction, answers: Mapping[str, StoredAnswer]) -> None:
-    """Store answers, in the transaction that has their effect."""
-    if not answers:
+async def store_answers(tx: TenantTransaction, records: Sequence[KeyRecord]) -> None:
+    """Store records, in the transaction that has their effect."""
+    if not records:
         return
     await tx.execute(
         QUERIES["store_answers"],
         {
-            "keys": list(answers),
-            "fingerprints": [answer[0] for answer in answers.values()],
-            "statuses": [answer[1] for answer in answers.values()],
-            "bodies": [answer[2] for answer in answers.values()],
+            "keys": [record.key for record in records],
+            "fingerprints": [record.fingerprint for record in records],
+            "resource_ids": [record.resource_id for record in records],
+            "statuses": [record.status for record in records],
+            "bodies": [record.body for record in records],
         },
     )

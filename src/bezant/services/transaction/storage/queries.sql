@@ -93,14 +93,10 @@ SELECT min(expires_at) FROM ledger.holds WHERE state = 'pending' AND expires_at 
 
 -- name: stored_answers
 -- The stored answers of idempotency keys.
-SELECT key, fingerprint, response_status, response_body FROM ledger.idempotency WHERE key = ANY(%(keys)b::text[])
+SELECT key, fingerprint, resource_id, response_status, response_body FROM ledger.idempotency WHERE key = ANY(%(keys)b::text[])
 
 -- name: store_answers
 -- Store the answers given to idempotency keys.
-INSERT INTO ledger.idempotency (key, fingerprint, response_status, response_body)
-SELECT * FROM unnest(%(keys)b::text[], %(fingerprints)b::bytea[], %(statuses)b::integer[], %(bodies)b::text[])
-
--- name: forget_answers
--- Drop stored answers older than the retention of idempotency keys.
-DELETE FROM ledger.idempotency WHERE key IN (
-  SELECT key FROM ledger.idempotency WHERE created_at < clock_timestamp() - %(older_than)s::interval LIMIT 10000)
+INSERT INTO ledger.idempotency (key, fingerprint, resource_id, response_status, response_body)
+SELECT * FROM unnest(%(keys)b::text[], %(fingerprints)b::bytea[], %(resource_ids)b::uuid[],
+  %(statuses)b::integer[], %(bodies)b::text[])

@@ -88,6 +88,7 @@ CREATE INDEX holds_due ON ledger.holds (expires_at) WHERE state = 'pending' AND 
 CREATE TABLE ledger.idempotency (
   key text PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 255),
   fingerprint bytea NOT NULL,
+  resource_id uuid NOT NULL,
   response_status integer NOT NULL,
   response_body text NOT NULL,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
