@@ -35,7 +35,7 @@ Reason codes of a refusal, ordered by precedence (the first that applies is give
 
 | `refused_by_database` | a check of the database's own refused what the ledger's rules had let pass: a defect |
 
-and for the commands about accounts: `account_id_reused`, `account_not_found`, `account_closed`,
+and for the commands about accounts: `account_id_reused`, `account_not_found`, `revision_outdated`, `account_closed`,
 `account_has_holds`, `account_has_balance`, `overdraft_limit_in_use`, `limits_invalid`.
 """
 
@@ -162,11 +162,16 @@ class OpenAccount(msgspec.Struct, frozen=True, tag_field="command", tag="open_ac
 class SetAccountStatus(msgspec.Struct, frozen=True, tag_field="command", tag="set_account_status", kw_only=True):
     """Freeze, unfreeze (`open`) or close. When answered, it is enforced; the same status again: `exists`.
 
+    `revision` numbers the account's commands: one that arrives after a later one was carried out is refused
+    (`revision_outdated`), and the latest one again gets its own answer again, refusal or not. So a command
+    that was delayed on the way cannot undo what was confirmed since.
+
     Closing is refused while the account has open holds (`account_has_holds`, in either direction) or a
     posted balance other than zero (`account_has_balance`); nothing reopens a closed account.
     """
 
     account_id: UUID
+    revision: int
     status: AccountStatus
     actor: str
 
@@ -175,10 +180,11 @@ class SetAccountLimits(msgspec.Struct, frozen=True, tag_field="command", tag="se
     """Change limits; a field left out stays as it is, `daily_limit_minor` None lifts the daily limit.
 
     An overdraft limit below what is already used is refused (`overdraft_limit_in_use`). A daily limit below
-    what was paid out today is accepted: nothing more goes out today.
+    what was paid out today is accepted: nothing more goes out today. `revision`: see `SetAccountStatus`.
     """
 
     account_id: UUID
+    revision: int
     overdraft_limit_minor: int | msgspec.UnsetType = msgspec.UNSET
     daily_limit_minor: int | msgspec.UnsetType | None = msgspec.UNSET
     actor: str

@@ -36,6 +36,8 @@ class LedgerAccount:
 
     `overdraft_limit_minor` None is unlimited. `limit_day` is the latest UTC day on which something counted
     against the daily limit, `limit_day_out_minor` how much did. `version` counts the account's entries.
+    `policy_revision` is the number of the latest command on status or limits, `policy_refusal` why that one
+    was refused, if it was.
     """
 
     id: UUID
@@ -52,6 +54,8 @@ class LedgerAccount:
     version: int = 0
     limit_day: date | None = None
     limit_day_out_minor: int = 0
+    policy_revision: int = 0
+    policy_refusal: str | None = None
 
     @property
     def posted_minor(self) -> int:
@@ -134,8 +138,27 @@ def open_account(command: OpenAccount) -> LedgerAccount | Refusal:
     )
 
 
-def set_status(account: LedgerAccount, command: SetAccountStatus) -> bool | Refusal:
-    """Change the status and return whether it was another one before."""
+def change_policy(account: LedgerAccount, command: SetAccountStatus | SetAccountLimits) -> bool | Refusal:
+    """Carry out the command and return whether it changed anything; remember it as the account's latest.
+
+    The latest command again gets its own answer again, an earlier one is refused.
+    """
+    if command.revision < account.policy_revision:
+        return Refusal(
+            Reason.REVISION_OUTDATED,
+            f"Account {account.id} has been changed since: revision {account.policy_revision}, not {command.revision}.",
+        )
+    if command.revision == account.policy_revision:
+        if account.policy_refusal is None:
+            return False
+        return Refusal(Reason(account.policy_refusal), f"This was refused before for account {account.id}.")
+    outcome = _set_status(account, command) if isinstance(command, SetAccountStatus) else _set_limits(account, command)
+    account.policy_revision = command.revision
+    account.policy_refusal = outcome.reason.value if isinstance(outcome, Refusal) else None
+    return outcome
+
+
+def _set_status(account: LedgerAccount, command: SetAccountStatus) -> bool | Refusal:
     if account.status == command.status:
         return False
     if account.status == "closed":
@@ -155,8 +178,7 @@ def set_status(account: LedgerAccount, command: SetAccountStatus) -> bool | Refu
     return True
 
 
-def set_limits(account: LedgerAccount, command: SetAccountLimits) -> bool | Refusal:
-    """Change the limits that the command names and return whether anything changed."""
+def _set_limits(account: LedgerAccount, command: SetAccountLimits) -> bool | Refusal:
     if account.status == "closed":
         return Refusal(Reason.ACCOUNT_CLOSED, f"Account {account.id} is closed; its limits are final.")
     overdraft, daily = account.overdraft_limit_minor, account.daily_limit_minor

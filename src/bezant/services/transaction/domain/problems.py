@@ -32,6 +32,7 @@ _STATUS_AND_TITLE: Final[dict[Reason, tuple[int, str]]] = {
     Reason.DAILY_LIMIT_EXCEEDED: (422, "The account's daily limit is exceeded"),
     Reason.REFUSED_BY_DATABASE: (500, "The ledger could not write this"),
     Reason.ACCOUNT_ID_REUSED: (409, "The account id belongs to another account"),
+    Reason.REVISION_OUTDATED: (409, "The account has changed since"),
     Reason.LIMITS_INVALID: (422, "The limits are not valid"),
     Reason.ACCOUNT_HAS_HOLDS: (409, "The account has open holds"),
     Reason.ACCOUNT_HAS_BALANCE: (409, "The account has a balance"),

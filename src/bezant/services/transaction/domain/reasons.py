@@ -55,6 +55,8 @@ class Reason(StrEnum):
     # Commands on accounts.
     ACCOUNT_ID_REUSED = "account_id_reused"
     """The id belongs to an account of another type or currency."""
+    REVISION_OUTDATED = "revision_outdated"
+    """A later command on the account has been carried out."""
     LIMITS_INVALID = "limits_invalid"
     """A limit is negative or too large, or this type of account has none of the kind."""
     ACCOUNT_HAS_HOLDS = "account_has_holds"

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from bezant.contracts.internal.ledger import CommandResult, OpenAccount, SetAccountLimits, SetAccountStatus
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
-from bezant.services.transaction.domain.accounts import LedgerAccount, open_account, set_limits, set_status
+from bezant.services.transaction.domain.accounts import LedgerAccount, change_policy, open_account
 from bezant.services.transaction.domain.reasons import Reason, Refusal
 from bezant.services.transaction.storage import QUERIES
 from bezant.services.transaction.storage.reading import lock_accounts
@@ -24,10 +24,9 @@ async def manage_account(databases: TenantDatabases, tenant_id: UUID, command: A
         account = (await lock_accounts(tx, {command.account_id})).get(command.account_id)
         if account is None:
             return Refusal(Reason.ACCOUNT_NOT_FOUND, f"There is no account {command.account_id}.")
-        changed = (
-            set_status(account, command) if isinstance(command, SetAccountStatus) else set_limits(account, command)
-        )
-        if changed is True:
+        revision_before = account.policy_revision
+        changed = change_policy(account, command)
+        if account.policy_revision != revision_before:
             await _update(tx, account)
         return changed
 
@@ -73,5 +72,7 @@ async def _update(tx: TenantTransaction, account: LedgerAccount) -> None:
             "status": account.status,
             "overdraft_limit_minor": account.overdraft_limit_minor,
             "daily_limit_minor": account.daily_limit_minor,
+            "policy_revision": account.policy_revision,
+            "policy_refusal": account.policy_refusal,
         },
     )

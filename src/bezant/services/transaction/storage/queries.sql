@@ -5,13 +5,15 @@ SELECT DISTINCT account_id FROM ledger.entries WHERE transfer_id = ANY(%(transfe
 -- name: lock_accounts
 -- Policy and balances of accounts, locked until the end of the transaction in the order of their ids.
 SELECT id, account_type, currency, normal_side, status, overdraft_limit_minor, daily_limit_minor,
-  posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor
+  posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor,
+  policy_revision, policy_refusal
 FROM ledger.accounts WHERE id = ANY(%(account_ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: read_accounts
 -- Policy and balances of accounts as they are now, without locking them.
 SELECT id, account_type, currency, normal_side, status, overdraft_limit_minor, daily_limit_minor,
-  posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor
+  posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor,
+  policy_revision, policy_refusal
 FROM ledger.accounts WHERE id = ANY(%(account_ids)b::uuid[])
 
 -- name: known_transfers
@@ -78,9 +80,10 @@ VALUES (%(id)s, %(account_type)s, %(currency)s, %(normal_side)s, %(overdraft_lim
 ON CONFLICT (id) DO NOTHING
 
 -- name: update_account
--- Write an account's status and limits.
+-- Write an account's status and limits, and which command set them.
 UPDATE ledger.accounts SET status = %(status)s, overdraft_limit_minor = %(overdraft_limit_minor)s,
-  daily_limit_minor = %(daily_limit_minor)s WHERE id = %(id)s
+  daily_limit_minor = %(daily_limit_minor)s, policy_revision = %(policy_revision)s,
+  policy_refusal = %(policy_refusal)s WHERE id = %(id)s
 
 -- name: due_holds
 -- Holds whose time is over, the longest over first, and on whose behalf they were made.

@@ -78,6 +78,8 @@ def ledger_account(row: tuple[Any, ...]) -> LedgerAccount:
         version=row[11],
         limit_day=row[12],
         limit_day_out_minor=int(row[13]),
+        policy_revision=row[14],
+        policy_refusal=row[15],
     )
 
 

@@ -12,6 +12,8 @@ CREATE TABLE ledger.accounts (
   status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'frozen', 'closed')),
   overdraft_limit_minor bigint CHECK (overdraft_limit_minor >= 0),            -- NULL: unlimited
   daily_limit_minor bigint CHECK (daily_limit_minor >= 0),                    -- NULL: none
+  policy_revision bigint NOT NULL DEFAULT 0,    -- of the latest command on status or limits,
+  policy_refusal text,                          -- and why that one was refused, if it was
   posted_debits numeric(38, 0) NOT NULL DEFAULT 0 CHECK (posted_debits >= 0),
   posted_credits numeric(38, 0) NOT NULL DEFAULT 0 CHECK (posted_credits >= 0),
   pending_debits numeric(38, 0) NOT NULL DEFAULT 0 CHECK (pending_debits >= 0),
@@ -248,7 +250,7 @@ GRANT USAGE ON SCHEMA ledger TO bezant_ledger;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger.version_before TO bezant_ledger;
 GRANT SELECT, INSERT (id, account_type, currency, normal_side, overdraft_limit_minor, daily_limit_minor),
-  UPDATE (status, overdraft_limit_minor, daily_limit_minor) ON ledger.accounts TO bezant_ledger;
+  UPDATE (status, overdraft_limit_minor, daily_limit_minor, policy_revision, policy_refusal) ON ledger.accounts TO bezant_ledger;
 GRANT SELECT, INSERT ON ledger.transfers, ledger.entries, ledger.holds TO bezant_ledger;
 GRANT UPDATE (state, posted_amount_minor, resolved_by) ON ledger.holds TO bezant_ledger;
 GRANT SELECT, INSERT, DELETE ON ledger.idempotency TO bezant_ledger;
