@@ -274,5 +274,5 @@ async def valkey(valkey_port: int) -> AsyncIterator[RedisCluster]:
 async def eventually(check: Callable[[], Awaitable[bool]], *, within_seconds: float = 10.0) -> None:
     """Wait until the check holds; fail when it does not in time."""
     async with asyncio.timeout(within_seconds):
-        while not await check():
+        while not await check():  # noqa: ASYNC110 - what is waited for happens in other processes
             await asyncio.sleep(0.01)

@@ -27,6 +27,7 @@ from bezant.services.fraud.domain.velocity import (
     PaymentVelocity,
     amount_major,
 )
+from bezant.services.fraud.metrics import VELOCITY_AVAILABLE
 from bezant.services.fraud.settings import FraudSettings
 
 _log = logging.getLogger(__name__)
@@ -60,10 +61,12 @@ class VelocityCounters:
                 velocities = await self._observe(tenant_id, requests)
         except _UNREACHABLE as error:
             self._closed_until = time.monotonic() + self._settings.velocity_circuit_seconds
+            VELOCITY_AVAILABLE.set(0)
             _log.warning("velocity counters are unreachable: %s", type(error).__name__)
             return None
         else:
             self._closed_until = 0.0
+            VELOCITY_AVAILABLE.set(1)
             return velocities
         finally:
             self._probing = False
