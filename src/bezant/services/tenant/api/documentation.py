@@ -1,0 +1,44 @@
+"""The merged OpenAPI document of all services, and pages to browse it that need no outside network."""
+
+from importlib import resources
+
+from fastapi import APIRouter, Response
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+_STATIC = "/static-offline-docs"
+
+
+def documentation_routes() -> APIRouter:
+    """Return `/openapi.json`, `/docs`, `/redoc` and the assets that they load."""
+    router = APIRouter(include_in_schema=False)
+    document = resources.files("bezant.contracts").joinpath("openapi.json").read_bytes()
+
+    @router.get("/openapi.json")
+    async def openapi() -> Response:
+        return Response(document, media_type="application/json")
+
+    @router.get("/docs")
+    async def swagger() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Bezant API",
+            swagger_js_url=f"{_STATIC}/swagger-ui-bundle.js",
+            swagger_css_url=f"{_STATIC}/swagger-ui.css",
+            swagger_favicon_url=f"{_STATIC}/favicon.png",
+        )
+
+    @router.get("/redoc")
+    async def redoc() -> HTMLResponse:
+        return get_redoc_html(
+            openapi_url="/openapi.json",
+            title="Bezant API",
+            redoc_js_url=f"{_STATIC}/redoc.standalone.js",
+            redoc_favicon_url=f"{_STATIC}/favicon.png",
+            with_google_fonts=False,
+        )
+
+    assets = StaticFiles(packages=[("fastapi_offline", "static")])
+    router.mount(_STATIC, assets)
+    return router

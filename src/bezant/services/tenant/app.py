@@ -1,0 +1,42 @@
+"""Wiring of the tenant service."""
+
+import asyncio
+
+from bezant.foundation.service import CONTROL_TENANT, ServiceContext, ServiceParts
+from bezant.services.tenant.api.documentation import documentation_routes
+from bezant.services.tenant.api.routes import api_key_routes, tenant_routes
+from bezant.services.tenant.provisioning.shared_cluster import SharedCluster
+from bezant.services.tenant.sagas.runner import SagaRunner
+from bezant.services.tenant.sagas.steps import Steps
+from bezant.services.tenant.settings import TenantSettings
+
+_OUTBOX_SECONDS = 1.0
+
+
+def build(context: ServiceContext) -> ServiceParts:
+    """Return the parts of the tenant service."""
+    settings = TenantSettings()
+    steps = Steps(
+        context.control,
+        context.secrets,
+        SharedCluster(context.settings, context.secrets),
+        context.relay,
+        fleet_timeout_seconds=settings.fleet_timeout_seconds,
+    )
+    runner = SagaRunner(context.control, steps, on_change=context.directory.forget)
+
+    async def relay_control_outbox() -> None:
+        # The control database is ours alone to publish from, so that looking is cheap: no hints are needed.
+        while True:
+            context.relay.wake(CONTROL_TENANT)
+            await asyncio.sleep(_OUTBOX_SECONDS)
+
+    return ServiceParts(
+        routers=[
+            tenant_routes(context.control, runner, context.internal, tiers=frozenset(settings.tiers.split(","))),
+            api_key_routes(context.control),
+            documentation_routes(),
+        ],
+        background=[runner.resume_abandoned, relay_control_outbox],
+        on_stop=[runner.close],
+    )

@@ -1,0 +1,1 @@
+"""Rules of the tenant service; no I/O."""

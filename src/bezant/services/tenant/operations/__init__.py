@@ -1,0 +1,1 @@
+"""Use cases of the tenant service, one a file."""

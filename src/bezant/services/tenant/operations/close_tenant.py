@@ -1,0 +1,42 @@
+"""Close a tenant: refused while money is in it, then its data is removed."""
+
+from uuid import UUID
+
+from psycopg import errors
+
+from bezant.contracts.internal.ledger import ClosingState
+from bezant.contracts.problems import Conflict, NotFound
+from bezant.foundation.control.database import ControlDatabase
+from bezant.foundation.internal_calls import InternalCalls
+from bezant.services.tenant.domain.problems import OperationInProgress, TenantInUse
+from bezant.services.tenant.domain.steps import Kind
+from bezant.services.tenant.sagas.runner import SagaRunner
+from bezant.services.tenant.sagas.steps import QUERIES, emit
+
+
+async def close_tenant(
+    control: ControlDatabase, runner: SagaRunner, internal: InternalCalls, tenant_id: UUID, *, actor: str
+) -> None:
+    """Begin to close a suspended tenant. Raises `NotFound`, `Conflict`, `TenantInUse`, `OperationInProgress`.
+
+    Only a suspended tenant can be closed, so that nothing moves between the look at its balances and the end.
+    """
+    row = await control.fetch_one(QUERIES["get_tenant"], {"id": tenant_id})
+    if row is None:
+        raise NotFound(f"there is no tenant {tenant_id}")
+    if row[4] != "suspended":
+        raise Conflict(f"the tenant is {row[4]}; suspend it first, so that nothing moves while it is closed")
+    (state,) = await internal.call("transaction", "ledger/closing", tenant_id, [None], ClosingState)
+    if state.open_holds or state.accounts_with_customer_balance:
+        raise TenantInUse(
+            f"{state.open_holds} holds and {state.accounts_with_customer_balance} customer or merchant balances are "
+            "left; void or capture the holds and pay the balances out"
+        )
+    try:
+        async with control.transaction() as connection:
+            await connection.execute(QUERIES["set_status"], {"id": tenant_id, "status": "closing"})
+            await emit(connection, tenant_id, "tenant.closing_begun", {"tenant_id": str(tenant_id)}, actor=actor)
+            operation = await runner.insert(connection, tenant_id, Kind.OFFBOARDING, {"actor": actor})
+    except errors.UniqueViolation as error:
+        raise OperationInProgress("wait until the running operation on this tenant has ended") from error
+    runner.start(operation)

@@ -1,0 +1,30 @@
+"""Rotate a tenant's database credentials while it works."""
+
+from uuid import UUID
+
+from psycopg import errors
+
+from bezant.contracts.problems import Conflict, NotFound
+from bezant.foundation.control.database import ControlDatabase
+from bezant.services.tenant.domain.problems import OperationInProgress
+from bezant.services.tenant.domain.steps import Kind
+from bezant.services.tenant.sagas.runner import SagaRunner
+from bezant.services.tenant.sagas.steps import QUERIES
+
+
+async def rotate_credentials(control: ControlDatabase, runner: SagaRunner, tenant_id: UUID, *, actor: str) -> None:
+    """Begin a rotation. Raises `NotFound`, `Conflict`, `OperationInProgress`."""
+    try:
+        async with control.transaction() as connection:
+            row = await (await connection.execute(QUERIES["get_tenant_for_update"], {"id": tenant_id})).fetchone()
+            if row is None:
+                raise NotFound(f"there is no tenant {tenant_id}")
+            if row[4] not in ("active", "suspended"):
+                raise Conflict(f"the tenant is {row[4]}; credentials rotate once it is active")
+            version = await (await connection.execute(QUERIES["credential_version"], {"id": tenant_id})).fetchone()
+            assert version is not None
+            request = {"actor": actor, "credential_version": version[0] + 1}
+            operation = await runner.insert(connection, tenant_id, Kind.ROTATION, request)
+    except errors.UniqueViolation as error:
+        raise OperationInProgress("wait until the running operation on this tenant has ended") from error
+    runner.start(operation)

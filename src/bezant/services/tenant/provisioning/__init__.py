@@ -1,0 +1,1 @@
+"""Where tenant databases come from. One provisioner for each way of having PostgreSQL."""

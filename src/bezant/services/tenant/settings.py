@@ -1,0 +1,12 @@
+"""Settings of the tenant service, `BEZANT_TENANT_...` in the environment."""
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class TenantSettings(BaseSettings):
+    """How long a saga waits for the fleet, and which tiers can be provisioned here."""
+
+    model_config = SettingsConfigDict(env_prefix="BEZANT_TENANT_", extra="ignore")
+
+    fleet_timeout_seconds: float = 600.0
+    tiers: str = "shared"

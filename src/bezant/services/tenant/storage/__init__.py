@@ -1,0 +1,1 @@
+"""SQL of the tenant service, on the control database."""

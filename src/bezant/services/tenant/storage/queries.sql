@@ -1,0 +1,142 @@
+-- name: insert_tenant
+-- A tenant in onboarding; the slug is unique among tenants that are not gone.
+INSERT INTO control.tenants (id, slug, name, tier, status, default_currency, policies, rate_limit_per_second)
+VALUES (%(id)s, %(slug)s, %(name)s, %(tier)s, 'onboarding', %(default_currency)s, %(policies)s,
+        %(rate_limit_per_second)s)
+
+-- name: insert_api_key
+-- An API key; only the hash of its secret.
+INSERT INTO control.api_keys (key_id, tenant_id, secret_hash, name, scopes, created_by, expires_at)
+VALUES (%(key_id)s, %(tenant_id)s, %(secret_hash)s, %(name)s, %(scopes)s, %(created_by)s, %(expires_at)s)
+
+-- name: list_api_keys
+-- A tenant's keys that are not revoked, or the platform's own for tenant NULL.
+SELECT key_id, tenant_id, name, scopes, created_at, created_by, expires_at, revoked_at
+FROM control.api_keys WHERE tenant_id IS NOT DISTINCT FROM %(tenant_id)s ORDER BY created_at, key_id
+
+-- name: revoke_api_key
+-- Revoke one key; a revoked key stays revoked.
+UPDATE control.api_keys SET revoked_at = COALESCE(revoked_at, now())
+WHERE key_id = %(key_id)s AND (%(any_tenant)s OR tenant_id = %(tenant_id)s)
+RETURNING key_id, tenant_id
+
+-- name: get_tenant
+-- One tenant as its administrators see it.
+SELECT id, slug, name, tier, status, default_currency, policies, rate_limit_per_second, created_at, activated_at
+FROM control.tenants WHERE id = %(id)s
+
+-- name: get_tenant_for_update
+-- One tenant, locked for a change of its status.
+SELECT id, slug, name, tier, status, default_currency, policies, rate_limit_per_second, created_at, activated_at
+FROM control.tenants WHERE id = %(id)s FOR UPDATE
+
+-- name: list_tenants
+-- Tenants, oldest first, after a cursor.
+SELECT id, slug, name, tier, status, default_currency, policies, rate_limit_per_second, created_at, activated_at
+FROM control.tenants
+WHERE (%(after)s::uuid IS NULL OR id > %(after)s) AND (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY id LIMIT %(limit)s
+
+-- name: set_status
+-- Change a tenant's status.
+UPDATE control.tenants SET status = %(status)s,
+  activated_at = CASE WHEN %(status)s = 'active' THEN COALESCE(activated_at, now()) ELSE activated_at END,
+  closed_at = CASE WHEN %(status)s IN ('closed', 'failed') THEN now() ELSE closed_at END
+WHERE id = %(id)s
+
+-- name: set_policies
+-- Replace the tenant's policies.
+UPDATE control.tenants SET policies = %(policies)s,
+  rate_limit_per_second = COALESCE(%(rate_limit_per_second)s, rate_limit_per_second) WHERE id = %(id)s
+
+-- name: insert_operation
+-- A new operation, leased to the process that accepted the request.
+INSERT INTO control.operations (id, tenant_id, kind, status, request, lease_holder, lease_expires_at)
+VALUES (%(id)s, %(tenant_id)s, %(kind)s, 'running', %(request)s, %(holder)s,
+        clock_timestamp() + make_interval(secs => %(lease_seconds)s))
+
+-- name: claim_operation
+-- Take over one unfinished operation whose runner has lost its lease.
+UPDATE control.operations SET lease_holder = %(holder)s,
+  lease_expires_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+WHERE id = (SELECT id FROM control.operations
+            WHERE finished_at IS NULL AND lease_expires_at < clock_timestamp()
+            ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id, tenant_id, kind, status, request
+
+-- name: renew_operation
+-- Keep the lease; no row means that another runner has taken over.
+UPDATE control.operations SET lease_expires_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+WHERE id = %(id)s AND lease_holder = %(holder)s AND finished_at IS NULL RETURNING id
+
+-- name: operation_steps
+-- What has been done of an operation.
+SELECT position, step, status, attempts, started_at, finished_at, error
+FROM control.operation_steps WHERE operation_id = %(id)s ORDER BY position
+
+-- name: latest_operation
+-- The tenant's latest operation of a kind.
+SELECT id, kind, status, error, created_at, finished_at FROM control.operations
+WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s ORDER BY created_at DESC LIMIT 1
+
+-- name: begin_step
+-- A step begins, or begins again.
+INSERT INTO control.operation_steps (operation_id, position, step, status)
+VALUES (%(id)s, %(position)s, %(step)s, 'running')
+ON CONFLICT (operation_id, position) DO UPDATE
+  SET status = 'running', attempts = operation_steps.attempts + 1, error = NULL
+
+-- name: finish_step
+-- A step is done, has failed, or was compensated.
+UPDATE control.operation_steps SET status = %(status)s, error = %(error)s,
+  finished_at = CASE WHEN %(status)s = 'failed' THEN finished_at ELSE clock_timestamp() END
+WHERE operation_id = %(id)s AND position = %(position)s
+
+-- name: compensate_operation
+-- From here on the operation's steps are undone.
+UPDATE control.operations SET status = 'compensating', error = %(error)s WHERE id = %(id)s
+
+-- name: finish_operation
+-- The operation has ended.
+UPDATE control.operations SET status = %(status)s, finished_at = clock_timestamp(), lease_expires_at = NULL,
+  lease_holder = NULL WHERE id = %(id)s
+
+-- name: insert_placement
+-- Where the tenant's database is.
+INSERT INTO control.placements (tenant_id, writer_host, writer_port, reader_host, reader_port, database_name)
+VALUES (%(tenant_id)s, %(writer_host)s, %(writer_port)s, %(reader_host)s, %(reader_port)s, %(database_name)s)
+ON CONFLICT (tenant_id) DO NOTHING
+
+-- name: get_placement
+-- Where the tenant's database is.
+SELECT writer_host, writer_port, reader_host, reader_port, database_name
+FROM control.placements WHERE tenant_id = %(tenant_id)s
+
+-- name: delete_placement
+-- The tenant has no database any more.
+DELETE FROM control.placements WHERE tenant_id = %(tenant_id)s
+
+-- name: credential_version
+-- Which credential the tenant's services use.
+SELECT credential_version FROM control.tenants WHERE id = %(id)s
+
+-- name: set_credential_version
+-- From here on the services use this credential.
+UPDATE control.tenants SET credential_version = %(version)s WHERE id = %(id)s AND credential_version < %(version)s
+
+-- name: fleet_missing
+-- Who has not connected with this credential yet: live instances, and services without any instance that has.
+SELECT i.service, i.instance_id FROM control.instances i
+LEFT JOIN control.tenant_instances t ON t.instance_id = i.instance_id AND t.tenant_id = %(tenant_id)s
+  AND t.credential_version >= %(version)s
+WHERE i.service = ANY(%(services)s) AND i.lease_expires_at > clock_timestamp() AND i.started_at <= %(published_at)s
+  AND t.tenant_id IS NULL
+UNION ALL
+SELECT s.service, NULL FROM unnest(%(services)s) AS s(service)
+WHERE NOT EXISTS (
+  SELECT 1 FROM control.tenant_instances t JOIN control.instances i USING (instance_id)
+  WHERE t.tenant_id = %(tenant_id)s AND t.credential_version >= %(version)s AND i.service = s.service)
+
+-- name: step_finished_at
+-- When a step was done.
+SELECT finished_at FROM control.operation_steps WHERE operation_id = %(id)s AND step = %(step)s AND status = 'done'
