@@ -52,7 +52,7 @@ def _committed(
         return value
     result = {}
     for key, inner in value.items():
-        place = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+        place = _below(pointer, key)
         if key in fields and inner not in (None, "", {}, []):
             salt = new_salt()
             taken.append(PersonalValue(place, salt, inner))
@@ -77,3 +77,23 @@ def committed_at(data: Any, pointer: str) -> str | None:
             return None
     found = place.get(COMMITMENT_KEY) if isinstance(place, dict) else None
     return found if isinstance(found, str) else None
+
+
+def pointers_of_commitments(data: Any, pointer: str = "") -> list[str]:
+    """Return the places in a leaf's data that hold a commitment."""
+    if isinstance(data, list):
+        return [found for n, inner in enumerate(data) for found in pointers_of_commitments(inner, f"{pointer}/{n}")]
+    if not isinstance(data, dict):
+        return []
+    if data.keys() == {COMMITMENT_KEY}:
+        return [pointer]
+    return [
+        found
+        for key, inner in data.items()
+        if isinstance(inner, _COPIED_KINDS)
+        for found in pointers_of_commitments(inner, _below(pointer, key))
+    ]
+
+
+def _below(pointer: str, key: str) -> str:
+    return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"

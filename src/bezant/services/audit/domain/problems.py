@@ -1,6 +1,6 @@
 """Every error of the audit service that a client can see."""
 
-from bezant.contracts.problems import InvalidRequest, NotFound
+from bezant.contracts.problems import InvalidRequest, NotFound, Unavailable
 
 
 class EntryNotFound(NotFound):
@@ -15,3 +15,10 @@ class TreeSizeInvalid(InvalidRequest):
 
     code = "audit_tree_size_invalid"
     title = "The tree size is not valid"
+
+
+class TreeHeadKeyUnavailable(Unavailable):
+    """The secret store does not give the key that signs tree heads."""
+
+    code = "audit_key_unavailable"
+    title = "Tree heads cannot be signed now"
