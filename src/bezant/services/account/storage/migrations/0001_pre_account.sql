@@ -1,0 +1,60 @@
+-- Accounts as their owners see them. Balances live in the ledger; nothing here can move money.
+CREATE SCHEMA IF NOT EXISTS account;
+
+-- `opening`: written before the ledger is asked to open it, not shown to anybody yet. `change` is what the
+-- ledger is being asked to do, written before it is asked, so that whoever finds it can finish it; `revision`
+-- numbers these changes.
+CREATE TABLE account.accounts (
+  id uuid PRIMARY KEY,
+  name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+  account_type text NOT NULL CHECK (account_type IN ('customer', 'merchant', 'settlement', 'fee')),
+  currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+  status text NOT NULL CHECK (status IN ('opening', 'open', 'frozen', 'closed')),
+  overdraft_limit_minor bigint CHECK (overdraft_limit_minor >= 0),
+  daily_limit_minor bigint CHECK (daily_limit_minor >= 0),
+  metadata jsonb NOT NULL,
+  revision bigint NOT NULL DEFAULT 0,
+  change jsonb,
+  changing_since timestamptz,
+  created_by text NOT NULL,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz NOT NULL,
+  CHECK ((change IS NULL) = (changing_since IS NULL)),
+  CHECK ((account_type = 'settlement') = (overdraft_limit_minor IS NULL))
+);
+CREATE INDEX accounts_unfinished ON account.accounts (coalesce(changing_since, created_at))
+  WHERE status = 'opening' OR change IS NOT NULL;
+
+CREATE TABLE account.idempotency (
+  key text PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 255),
+  fingerprint bytea NOT NULL,
+  resource_id uuid NOT NULL,
+  response_status integer,
+  response_body text,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX idempotency_age ON account.idempotency (created_at);
+CREATE INDEX idempotency_of_account ON account.idempotency (resource_id);
+
+CREATE TABLE account.outbox (
+  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  event_id uuid NOT NULL UNIQUE,
+  topic text NOT NULL,
+  partition_key text NOT NULL,
+  envelope text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  published_at timestamptz
+);
+CREATE INDEX outbox_unpublished ON account.outbox (n) WHERE published_at IS NULL;
+CREATE INDEX outbox_published ON account.outbox (published_at) WHERE published_at IS NOT NULL;
+CREATE TABLE account.relay_state (
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  broker_generation bigint NOT NULL DEFAULT 0
+);
+INSERT INTO account.relay_state DEFAULT VALUES;
+
+GRANT USAGE ON SCHEMA account TO bezant_account;
+GRANT SELECT, INSERT, UPDATE, DELETE ON account.accounts TO bezant_account;
+GRANT SELECT, INSERT, UPDATE (response_status, response_body), DELETE ON account.idempotency TO bezant_account;
+GRANT SELECT, INSERT, UPDATE (published_at), DELETE ON account.outbox TO bezant_account;
+GRANT SELECT, UPDATE ON account.relay_state TO bezant_account;
