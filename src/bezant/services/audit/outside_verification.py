@@ -6,7 +6,7 @@ that is kept from the first time on, and a head kept from an earlier time has to
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -83,8 +83,7 @@ class _Verification:
         except VerificationFailed as failed:
             raise await self._located(failed, verifier, head) from None
         if head_file is not None:
-            document = {"checkpoint": checkpoint, "public_key": public_key}
-            head_file.write_text(json.dumps(document, indent=2) + "\n")
+            _keep(head_file, _KeptHead(checkpoint, public_key))
         return VerifiedLog(
             tenant_id=verifier.tenant_id,
             size=head.size,
@@ -168,6 +167,13 @@ def _tenant_of(head: TreeHead) -> UUID:
         return UUID(head.origin.rpartition("/")[2])
     except ValueError:
         raise VerificationFailed(f"the head is of {head.origin}, which is no tenant's log") from None
+
+
+def _keep(head_file: Path, head: _KeptHead) -> None:
+    # Replaced as a whole: a head that was half written could not be compared with next time.
+    new = head_file.with_name(head_file.name + ".new")
+    new.write_text(json.dumps(asdict(head), indent=2) + "\n")
+    new.replace(head_file)
 
 
 def _read_kept(head_file: Path | None) -> _KeptHead | None:

@@ -1,11 +1,12 @@
 """The public audit API."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
 
+from bezant.contracts.annotations import Text
 from bezant.contracts.problems import InvalidCursor
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, require
 from bezant.foundation.identity.api_keys import Caller
@@ -35,6 +36,19 @@ Size = Annotated[int, Query(ge=0, le=_MAX_SIZE)]
 EntryLimit = Annotated[int, Query(ge=1, le=1_000, description="How many to return at most")]
 
 
+def _filter(
+    type: Annotated[Text | None, Query(max_length=100, description="Event type")] = None,
+    subject: Annotated[Text | None, Query(max_length=200)] = None,
+    actor: Annotated[Text | None, Query(max_length=200)] = None,
+    occurred_from: AwareDatetime | None = None,
+    occurred_before: AwareDatetime | None = None,
+) -> EntryFilter:
+    return EntryFilter(type, subject, actor, occurred_from, occurred_before)
+
+
+Filter = Annotated[EntryFilter, Depends(_filter)]
+
+
 def public_router(databases: TenantDatabases, key: TreeHeadKey) -> APIRouter:
     """Return the routes under /v1/audit."""
     router = APIRouter(prefix="/v1/audit", tags=["audit"])
@@ -46,19 +60,12 @@ def public_router(databases: TenantDatabases, key: TreeHeadKey) -> APIRouter:
 def _entry_routes(router: APIRouter, databases: TenantDatabases) -> None:
     @router.get("/entries", summary="List entries, oldest first")
     async def get_entries(
-        caller: Reader,
-        type: Annotated[str | None, Query(max_length=100, description="Event type")] = None,
-        subject: Annotated[str | None, Query(max_length=200)] = None,
-        actor: Annotated[str | None, Query(max_length=200)] = None,
-        occurred_from: datetime | None = None,
-        occurred_before: datetime | None = None,
-        limit: EntryLimit = 50,
-        cursor: str | None = None,
+        caller: Reader, wanted: Filter, limit: EntryLimit = 50, cursor: str | None = None
     ) -> Page[EntryOut]:
         entries = await list_entries(
             databases,
             caller.tenant,
-            wanted=EntryFilter(type, subject, actor, occurred_from, occurred_before),
+            wanted=wanted,
             from_position=_position_after(cursor),
             limit=limit + 1,
         )

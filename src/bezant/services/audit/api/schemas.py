@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bezant.contracts.annotations import Text
 from bezant.services.audit.domain.entries import Entry, ShownValue
 from bezant.services.audit.domain.leaves import rfc3339
 from bezant.services.audit.operations.prove import ConsistencyProof, InclusionProof
@@ -139,7 +140,7 @@ class ErasureIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    subjects: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(min_length=1, max_length=1_000)
+    subjects: list[Annotated[Text, Field(min_length=1, max_length=200)]] = Field(min_length=1, max_length=1_000)
 
 
 class ErasureOut(BaseModel):

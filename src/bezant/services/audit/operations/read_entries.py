@@ -53,4 +53,5 @@ async def _with_personal_values(tx: TenantTransaction, rows: list[tuple[Any, ...
 
 def _entry(row: tuple[Any, ...], held: dict[str, ShownValue]) -> Entry:
     pointers = pointers_of_commitments(msgspec.json.decode(row[8]).get("data"))
-    return Entry(*row, [held.get(pointer) or ShownValue(pointer, erased=True) for pointer in pointers])
+    values: list[Any] = [*row, [held.get(pointer) or ShownValue(pointer, erased=True) for pointer in pointers]]
+    return Entry(*values)

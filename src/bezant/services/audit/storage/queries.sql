@@ -21,9 +21,7 @@ SELECT * FROM unnest(%(positions)b::bigint[], %(entry_ids)b::uuid[], %(event_typ
 -- name: insert_personal_values
 -- Keep the values that the leaves only commit to.
 INSERT INTO audit.personal_values (position, pointer, salt, value)
-SELECT position, pointer, salt, value::jsonb
-FROM unnest(%(positions)b::bigint[], %(pointers)b::text[], %(salts)b::bytea[], %(values)b::text[])
-  AS given(position, pointer, salt, value)
+SELECT * FROM unnest(%(positions)b::bigint[], %(pointers)b::text[], %(salts)b::bytea[], %(values)b::text[])
 
 -- name: list_entries
 -- Entries from a position on, oldest first, with what is still held of their personal values.
@@ -46,7 +44,7 @@ FROM audit.entries e WHERE e.entry_id = %(entry_id)s
 
 -- name: personal_values_of
 -- What is held of the personal values of these entries.
-SELECT position, pointer, salt, value::text FROM audit.personal_values WHERE position = ANY (%(positions)b::bigint[])
+SELECT position, pointer, salt, value FROM audit.personal_values WHERE position = ANY (%(positions)b::bigint[])
 
 -- name: stored_hashes
 -- The hashes that are stored with these leaves: their own, and those of the subtrees they completed.

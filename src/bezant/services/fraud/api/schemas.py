@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from bezant.contracts.annotations import Text
 from bezant.contracts.fraud_events import CaseDecision
 from bezant.contracts.internal.fraud import Assessment, Decision
 from bezant.contracts.money import CurrencyCode, Money
@@ -40,9 +41,9 @@ class ContextIn(_Strict):
     """What the caller's product knows about the person paying; all optional."""
 
     ip: Ip | None = None
-    device_id: str | None = Field(None, min_length=1, max_length=200)
-    email: str | None = Field(None, min_length=3, max_length=320)
-    user_agent: str | None = Field(None, max_length=500)
+    device_id: Text | None = Field(None, min_length=1, max_length=200)
+    email: Text | None = Field(None, min_length=3, max_length=320)
+    user_agent: Text | None = Field(None, max_length=500)
     country: str | None = Field(None, pattern="^[A-Z]{2}$", examples=["BR"])
 
 
@@ -160,17 +161,17 @@ class CaseDecisionIn(_Strict):
     """How a person settles a case."""
 
     decision: CaseDecision
-    note: str = Field("", max_length=2_000, description="Why; kept with the case and in the audit log")
+    note: Text = Field("", max_length=2_000, description="Why; kept with the case and in the audit log")
 
 
 class RuleIn(_Strict):
     """A rule; `code` is the reason that a payment gets when it matches."""
 
     code: str = Field(pattern="^[a-z][a-z0-9_]{1,63}$", examples=["night_payment"])
-    description: str = Field("", max_length=500)
+    description: Text = Field("", max_length=500)
     action: RuleAction
     score: int = Field(50, ge=1, le=100, strict=True)
-    expression: str = Field(
+    expression: Text = Field(
         min_length=1,
         max_length=MAX_EXPRESSION_LENGTH,
         description="CEL (https://cel.dev) that answers true for a suspicious payment",
@@ -183,9 +184,11 @@ class BlockListsIn(_Strict):
     """Parties that no payment may have."""
 
     account_ids: set[UUID] = Field(default_factory=set, max_length=10_000)
-    device_ids: set[Annotated[str, Field(min_length=1, max_length=200)]] = Field(default_factory=set, max_length=10_000)
+    device_ids: set[Annotated[Text, Field(min_length=1, max_length=200)]] = Field(
+        default_factory=set, max_length=10_000
+    )
     ips: set[Ip] = Field(default_factory=set, max_length=10_000)
-    emails: set[Annotated[str, Field(min_length=3, max_length=320)]] = Field(default_factory=set, max_length=10_000)
+    emails: set[Annotated[Text, Field(min_length=3, max_length=320)]] = Field(default_factory=set, max_length=10_000)
     countries: set[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = Field(default_factory=set, max_length=300)
 
 
@@ -208,7 +211,7 @@ class RulesIn(_Strict):
     )
     block_lists: BlockListsIn = BlockListsIn()
     based_on_version: int | None = Field(None, ge=1, description="Refuse with 409 unless this version is active")
-    note: str = Field("", max_length=2_000, description="Why; kept in the history")
+    note: Text = Field("", max_length=2_000, description="Why; kept in the history")
 
     def ruleset(self) -> Ruleset:
         """Return the rule set that is asked for; its version is assigned when it is activated."""

@@ -43,7 +43,8 @@ CREATE TABLE audit.personal_values (
   position bigint NOT NULL,
   pointer text NOT NULL,
   salt bytea NOT NULL CHECK (octet_length(salt) = 32),
-  value jsonb NOT NULL,
+  -- JSON text and not jsonb, which refuses the \u0000 that JSON may hold.
+  value text NOT NULL,
   PRIMARY KEY (position, pointer)
 );
 
