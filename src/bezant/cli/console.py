@@ -10,7 +10,11 @@ from rich.console import Console
 
 from bezant.local.errors import PlatformError
 
-console = Console(soft_wrap=False)
+_WIDTH_WITHOUT_TERMINAL = 160
+
+console = Console()
+if not console.is_terminal:
+    console.width = _WIDTH_WITHOUT_TERMINAL
 _errors = Console(stderr=True)
 
 

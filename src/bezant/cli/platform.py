@@ -108,6 +108,7 @@ def up(  # noqa: PLR0917  Typer passes options by name
             return
         with progress(console) as shown:
             asyncio.run(supervise(options, on_change=shown.show))
+        console.print("Bezant has stopped.")
 
 
 @app.command()
@@ -122,7 +123,7 @@ def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     directory = DataDirectory(data_dir.expanduser().absolute())
     with reported():
         try:
-            with progress(console) as shown:
+            with progress(console, stopping=True) as shown:
                 for status in ControlClient(directory).watch(Down()):
                     shown.show(status)
         except NotRunning:
@@ -151,7 +152,7 @@ def status(
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
     else:
-        console.print(status_table(found))
+        console.print(status_table(found, console.width))
     raise typer.Exit(0 if found.state is PlatformState.READY else 1)
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from bezant.local.status import PlatformState, PlatformStatus, ProcessState, ProcessStatus
+from bezant.local.status import PlatformState, PlatformStatus, ProcessState, ProcessStatus, StepStatus
 
 _MARKS = {
     ProcessState.READY: ("●", "green"),
@@ -20,11 +21,15 @@ _MARKS = {
 }
 
 
+_WIDE = 110
+
+
 class Progress:
     """Shows each state it is given."""
 
-    def __init__(self, console: Console, live: Live | None) -> None:
+    def __init__(self, console: Console, live: Live | None, *, stopping: bool) -> None:
         self._console = console
+        self._stopping = stopping
         self._live = live
         self._shown: dict[str, str] = {}
 
@@ -32,12 +37,19 @@ class Progress:
         """Show a state."""
         if self._live is not None:
             self._live.update(_picture(status))
+            if status.state is PlatformState.READY:
+                # the picture stays; what happens from now on is told in lines, and an idle terminal costs nothing
+                self._live.stop()
+                self._live = None
+                self._shown = {process.name: _remark(process) for process in status.processes}
+                self._shown |= {step.name: _done(step) for step in status.steps}
             return
         for process in status.processes:
-            self._line(process.name, _remark(process))
+            if process.state is not ProcessState.READY or not self._stopping:
+                self._line(process.name, _remark(process))
         for step in status.steps:
-            if step.done:
-                self._line(step.name, f"done in {step.seconds:.2f} s")
+            if step.done and not self._stopping:
+                self._line(step.name, _done(step))
 
     def _line(self, name: str, remark: str) -> None:
         if self._shown.get(name) != remark:
@@ -47,13 +59,17 @@ class Progress:
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[Progress]:
+def progress(console: Console, *, stopping: bool = False) -> Iterator[Progress]:
     """Show progress on `console` while the block runs; what a terminal showed last stays."""
     if not console.is_terminal:
-        yield Progress(console, None)
+        yield Progress(console, None, stopping=stopping)
         return
     with Live(console=console, refresh_per_second=10) as live:
-        yield Progress(console, live)
+        yield Progress(console, live, stopping=stopping)
+
+
+def _done(step: StepStatus) -> str:
+    return f"done in {step.seconds:.2f} s"
 
 
 def _remark(process: ProcessStatus) -> str:
@@ -92,27 +108,25 @@ def _picture(status: PlatformStatus) -> Group:
     return Group(title, table)
 
 
-def status_table(status: PlatformStatus) -> Table:
-    """Return the processes as a table."""
-    table = Table(title=f"Bezant in {status.data_dir} is {status.state}  {status.url}", title_justify="left")
+def status_table(status: PlatformStatus, width: int) -> Group:
+    """Return the processes as a table for a terminal of that many columns."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in ("process", "role", "zone", "version", "state"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     for column in ("pid", "port", "restarts"):
-        table.add_column(column, justify="right")
-    table.add_column("since")
-    table.add_column("")
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("since (UTC)", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    if width < _WIDE:
+        for name in ("role", "since (UTC)"):
+            table.columns = [column for column in table.columns if column.header != name]
     for process in status.processes:
         mark, style = _MARKS.get(process.state, ("◌", "cyan"))
-        table.add_row(
-            process.name,
-            process.role,
-            process.zone,
-            process.version,
-            Text(f"{mark} {process.state}", style),
-            str(process.pid or ""),
-            str(process.port or ""),
-            str(process.restarts),
-            (process.started_at or "")[:19].replace("T", " "),
-            process.detail[:60],
-        )
-    return table
+        cells: list[str | Text] = [process.name]
+        cells += [process.role] if width >= _WIDE else []
+        cells += [process.zone, process.version, Text(f"{mark} {process.state}", style)]
+        cells += [str(process.pid or ""), str(process.port or ""), str(process.restarts)]
+        cells += [(process.started_at or "")[:19].replace("T", " ")] if width >= _WIDE else []
+        table.add_row(*cells, process.detail[:60])
+    title = Text.assemble("Bezant is ", (status.state, "bold"), f"  {status.url}  {status.data_dir}")
+    return Group(title, table)

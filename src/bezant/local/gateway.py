@@ -163,7 +163,8 @@ def _connection_manager(name: str, directory: Path, access_log: Path | None, *, 
         manager |= {
             # the peer is the client: nobody in front may say otherwise, and a request id is always ours
             "use_remote_address": True,
-            "internal_address_config": {"cidr_ranges": []},
+            # with no range Envoy trusts loopback and private addresses; this one is no machine's (RFC 5737)
+            "internal_address_config": {"cidr_ranges": [{"address_prefix": "192.0.2.0", "prefix_len": 32}]},
             "always_set_request_id_in_response": True,
             "request_headers_timeout": "10s",
             "request_timeout": "15s",

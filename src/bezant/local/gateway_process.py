@@ -108,12 +108,13 @@ class Gateway:
         try:
             await wire.http_request(admin, "/healthcheck/fail", "POST")
             await wire.http_request(admin, "/drain_listeners?graceful&inboundonly", "POST")
-            while time.monotonic() < deadline and await self._active_requests():  # noqa: ASYNC110  no event tells
+            while time.monotonic() < deadline and await self.active_requests():  # noqa: ASYNC110  no event tells
                 await asyncio.sleep(0.05)
         except (OSError, EOFError, ValueError):
             return  # Envoy is not there: nothing is under way through it
 
-    async def _active_requests(self) -> int:
+    async def active_requests(self) -> int:
+        """Return how many requests from outside are under way. Raises OSError, EOFError, ValueError."""
         _, body = await wire.http_request(self._ports.gateway_admin, "/stats?filter=^http.public.downstream_rq_active$")
         return int(body.rpartition(b":")[2].strip() or b"0")
 

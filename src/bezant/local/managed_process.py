@@ -159,9 +159,7 @@ class ManagedProcess:
         self._child = None
         if self.spec.prepare is not None:
             await self.spec.prepare()
-        for port in (self.spec.port, *self.spec.other_ports):
-            if port is not None:
-                await self._claim(port)
+        await self._claim_ports()
         running = child.start_spec(self.spec, self._extra_environment)
         self._child = running
         self._started_at = datetime.now(UTC)
@@ -184,12 +182,18 @@ class ManagedProcess:
             self._records.drop(self.spec.name)
         return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
 
-    async def _claim(self, port: int) -> None:
-        """Check that the port is free. A predecessor that was just killed may hold it for a moment."""
+    def check_ports(self) -> None:
+        """Raise `PortTaken` when something listens on one of the ports."""
+        for port in (self.spec.port, *self.spec.other_ports):
+            if port is not None:
+                ports.refuse_taken(port, self.spec.name)
+
+    async def _claim_ports(self) -> None:
+        """Check that the ports are free. A predecessor that was just killed may hold it for a moment."""
         attempts = 20 if self.was_ready.is_set() else 3
         for attempt in range(attempts):
             try:
-                ports.refuse_taken(port, self.spec.name)
+                self.check_ports()
             except PortTaken:
                 if attempt + 1 == attempts:
                     raise
@@ -206,25 +210,22 @@ class ManagedProcess:
             result = await self._probe(running)
             if result.ready and not self.ready.is_set():
                 result = await self._become_ready(running, began, result)
-                failures = 0
-            elif result.ready:
-                failures = 0
+            failures = 0 if result.ready else failures + 1
+            if result.ready:
                 self._set(ProcessState.READY, result.detail)
-            else:
-                failures += 1
-                if self._seconds_to_ready is None:
-                    self._set(ProcessState.STARTING, result.detail)
-                    if time.monotonic() - began > self.spec.ready_within_seconds:
-                        late = f"not ready after {self.spec.ready_within_seconds:.0f} s: {result.detail}"
-                        raise StartFailed(self._failure(late))
-                elif failures >= _FAILURES_THAT_MEAN_UNREADY:
-                    self.ready.clear()
-                    self._set(ProcessState.UNREADY, result.detail)
+            elif self._seconds_to_ready is None:
+                self._set(ProcessState.STARTING, result.detail)
+                if time.monotonic() - began > self.spec.ready_within_seconds:
+                    late = f"not ready after {self.spec.ready_within_seconds:.0f} s: {result.detail}"
+                    raise StartFailed(self._failure(late))
+            elif failures >= _FAILURES_THAT_MEAN_UNREADY:
+                self.ready.clear()
+                self._set(ProcessState.UNREADY, result.detail)
             attempts += 1
-            await asyncio.sleep(self._probe_pause(attempts))
+            await asyncio.sleep(self._probe_pause(attempts, failures))
 
-    def _probe_pause(self, attempts: int) -> float:
-        if self.ready.is_set():
+    def _probe_pause(self, attempts: int, failures: int) -> float:
+        if failures == 0:
             return _PROBE_PAUSE_READY_SECONDS
         if self._seconds_to_ready is not None:
             return _PROBE_PAUSE_UNREADY_SECONDS
@@ -247,7 +248,6 @@ class ManagedProcess:
             self._seconds_to_ready = round(time.monotonic() - began, 3)
         self.ready.set()
         self.was_ready.set()
-        self._set(ProcessState.READY, result.detail)
         return result
 
     def _failure(self, what: str) -> str:

@@ -77,6 +77,7 @@ class PostgresServer:
         self._directory = directory
         self._port = ports.postgres
         self._cluster = directory.postgres / "data"
+        self._sockets = directory.postgres / "sockets"
         self._settings_file = directory.postgres / "bezant.conf"
         self._account = unprivileged_account(self._cluster, binaries.postgres("postgres").path)
 
@@ -158,14 +159,13 @@ class PostgresServer:
         unfinished.replace(self._cluster)
 
     def _write_settings(self) -> None:
-        sockets = self._directory.postgres / "sockets"
-        self._make_directory(sockets)
+        self._make_directory(self._sockets)
         # a socket's address holds 107 bytes; below a deeper directory there is TCP alone
-        short = len(os.fsencode(sockets)) <= _LONGEST_SOCKET_DIRECTORY
+        short = len(os.fsencode(self._sockets)) <= _LONGEST_SOCKET_DIRECTORY
         settings = {
             **_SETTINGS,
             "port": str(self._port),
-            "unix_socket_directories": _list_element(sockets) if short else "",
+            "unix_socket_directories": _list_element(self._sockets) if short else "",
         }
         text = "# Written at each start; put your own settings into data/postgresql.conf after the include.\n"
         text += "".join(f"{name} = '{_quoted(value)}'\n" for name, value in settings.items())
@@ -175,9 +175,9 @@ class PostgresServer:
         temporary.replace(self._settings_file)
 
     def _clear_leftovers(self, grace_seconds: float = 10.0) -> None:
-        """End servers and backends that outlived their supervisor, and remove the lock file that they left.
+        """End servers and backends that outlived their supervisor, and remove the lock files that they left.
 
-        postmaster.pid alone proves nothing: its pid may be a zombie that nobody has collected yet, or another
+        A lock file alone proves nothing: its pid may be a zombie that nobody has collected yet, or another
         process by now; a new server refuses to start in both cases. Our lock is held, so any process that works in
         this cluster's directory is a leftover.
         """
@@ -192,6 +192,8 @@ class PostgresServer:
             if time.monotonic() > deadline:
                 raise StartFailed(f"an earlier PostgreSQL (process {leftovers[0]}) in {self._cluster} does not end")
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        for lock in self._sockets.glob(".s.PGSQL.*"):
+            lock.unlink()
 
     def _running(self) -> list[int]:
         cluster = self._cluster.resolve()

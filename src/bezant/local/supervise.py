@@ -50,6 +50,7 @@ async def supervise(
     built = build(options)
     supervisor = Supervisor(built.plan, built.directory, url=built.url, supervisor_pid=os.getpid())
     supervisor.claim_directory()
+    supervisor.check_ports()
     built.directory.keep_port_base(options.port_base)
     _configure_log(built.directory.log("supervisor").open("a"))
     log = structlog.get_logger("supervisor")

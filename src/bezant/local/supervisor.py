@@ -94,6 +94,11 @@ class Supervisor:
             )
         _raise_file_limit()
 
+    def check_ports(self) -> None:
+        """Raise `PortTaken` when something listens on a port that any process needs; nothing has started then."""
+        for process in self._processes.values():
+            process.check_ports()
+
     async def start(self) -> None:
         """Start everything and return when all of it is ready.
 
@@ -102,6 +107,8 @@ class Supervisor:
         self._janitor = asyncio.create_task(self._bound_logs(), name="bound logs")
         tasks = [process.launch() for process in self._processes.values()]
         tasks += [asyncio.create_task(self._run_step(task), name=task.name) for task in self._plan.tasks]
+        for task in tasks:
+            task.add_done_callback(_take_note)
         ready = asyncio.create_task(self._everything_ready())
         try:
             waiting: set[asyncio.Task[None]] = {ready, *tasks}
@@ -225,6 +232,12 @@ class Supervisor:
 def _report_end(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("a process is given up", task=task.get_name(), error=str(error))
+
+
+def _take_note(task: "asyncio.Task[None]") -> None:
+    # the first failure ends the start and is reported; those that follow from the same cause are not
+    if not task.cancelled():
+        task.exception()
 
 
 def _raise_file_limit() -> None:
