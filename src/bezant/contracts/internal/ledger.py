@@ -1,6 +1,7 @@
-"""What the account and payment services say to the ledger (the transaction service), and what it answers.
+"""What the account, payment and tenant services say to the ledger (the transaction service), and what it answers.
 
-Commands go to `ledger/commands`, questions to `ledger/balances`, `ledger/statement` and `ledger/lookup`.
+Commands go to `ledger/commands`, questions to `ledger/balances`, `ledger/statement`, `ledger/lookup` and, from
+the tenant service, `ledger/closing`.
 All amounts are integers in minor units of the currency named beside them (1..2^53-1), all instants UTC.
 
 Every transfer command carries its own id, made by the caller, and is idempotent by it: sent again with the
@@ -311,3 +312,13 @@ class LookedUpTransfer(msgspec.Struct, frozen=True, kw_only=True):
     resolved_by: UUID | None = None
     reversed_by: UUID | None = None
     created_at: datetime | None = None
+
+
+class ClosingState(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the way of closing a tenant; asked of `ledger/closing` with the item `null`.
+
+    `accounts_with_customer_balance` counts customer and merchant accounts whose posted balance is not zero.
+    """
+
+    open_holds: int
+    accounts_with_customer_balance: int

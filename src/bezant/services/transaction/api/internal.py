@@ -1,4 +1,4 @@
-"""What the account and payment services may ask of the ledger."""
+"""What other services may ask of the ledger."""
 
 import asyncio
 from typing import Final
@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from bezant.contracts.internal.ledger import (
     AtomicBatch,
+    ClosingState,
     CommandResult,
     CreateTransfer,
     LedgerCommand,
@@ -28,6 +29,7 @@ from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.transaction.domain.book import Submitted, SubmittedBatch
 from bezant.services.transaction.operations.post_group import Posting
 from bezant.services.transaction.operations.read_balances import read_balances
+from bezant.services.transaction.operations.read_closing_state import read_closing_state
 from bezant.services.transaction.operations.read_statement import read_statement
 from bezant.services.transaction.operations.read_transfers import look_up_transfers
 from bezant.services.transaction.operations.write_group import Work, Writer
@@ -37,7 +39,7 @@ _CALLERS: Final = {"account", "payment"}
 
 
 def internal_routers(databases: TenantDatabases, writer: Writer) -> list[APIRouter]:
-    """Return the routes below `/internal/v1/ledger`, for the account and payment services alone."""
+    """Return the routes below `/internal/v1/ledger`, each for the services that need it alone."""
 
     async def commands(tenant_id: UUID, caller: str, items: list[LedgerCommand]) -> list[CommandResult]:
         works = [_work(caller, command) for command in items]
@@ -53,11 +55,15 @@ def internal_routers(databases: TenantDatabases, writer: Writer) -> list[APIRout
     async def lookup(tenant_id: UUID, _: str, items: list[LookupTransfer]) -> list[object]:
         return list(await look_up_transfers(databases, tenant_id, items))
 
+    async def closing(tenant_id: UUID, _: str, items: list[None]) -> list[ClosingState]:
+        return [await read_closing_state(databases, tenant_id)] * len(items)
+
     return [
         parts_router(f"{_PREFIX}/commands", commands, item_type=LedgerCommand, callers=_CALLERS),
         parts_router(f"{_PREFIX}/balances", balances, item_type=ReadBalance, callers=_CALLERS),
         parts_router(f"{_PREFIX}/statement", statement, item_type=ReadStatement, callers={"account"}),
         parts_router(f"{_PREFIX}/lookup", lookup, item_type=LookupTransfer, callers={"payment"}),
+        parts_router(f"{_PREFIX}/closing", closing, item_type=None, callers={"tenant"}),
     ]
 
 

@@ -54,3 +54,9 @@ ORDER BY e.account_version LIMIT %(limit)s
 -- name: balance_at
 -- The posted balance right after a version of an account.
 SELECT balance_after_minor FROM ledger.entries WHERE account_id = %(account_id)s AND account_version = %(version)s
+
+-- name: closing_state
+-- What stands in the way of closing the tenant.
+SELECT (SELECT count(*) FROM ledger.holds WHERE state = 'pending'),
+  (SELECT count(*) FROM ledger.accounts
+   WHERE account_type IN ('customer', 'merchant') AND posted_debits <> posted_credits)
