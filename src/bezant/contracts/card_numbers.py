@@ -27,9 +27,7 @@ def holds_card_number(text: str) -> bool:
     """Return whether the text holds something that reads as a payment card number."""
     if len(text) < 13:
         return False
-    return any(
-        passes_luhn(re.sub(r"[ -]", "", candidate.group())) for candidate in _CANDIDATE.finditer(text)
-    )
+    return any(passes_luhn(re.sub(r"[ -]", "", candidate.group())) for candidate in _CANDIDATE.finditer(text))
 
 
 def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:

@@ -150,7 +150,7 @@ async def _ensure_login(connection: AsyncConnection[Any], name: str, password: s
         sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}").format(
             sql.Identifier(name),
             sql.SQL(attributes),
-            sql.Literal(password),  # type: ignore[arg-type]
+            sql.Literal(password),
         )
     )
 

@@ -1,0 +1,199 @@
+"""Routes of the payment service.
+
+The routes that move money answer with bytes that the operations made, so that a repeated key gets the same
+bytes; `response_model` stands in the OpenAPI document only.
+"""
+
+import asyncio
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Request, Response
+
+from bezant.contracts.card_numbers import refuse_card_numbers
+from bezant.contracts.problems import Problem
+from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
+from bezant.foundation.idempotency import fingerprint, idempotency_key
+from bezant.foundation.identity.api_keys import Caller
+from bezant.foundation.tenancy import TenantDatabases
+from bezant.services.payment.api.schemas import (
+    BatchAnswer,
+    BatchRequest,
+    CaptureRequest,
+    IdempotencyAnswer,
+    PaymentAnswer,
+    PaymentRequest,
+    RefundAnswer,
+    RefundList,
+    RefundRequest,
+    SplitSchema,
+    VoidRequest,
+)
+from bezant.services.payment.domain.payments import ActionKind, Split
+from bezant.services.payment.operations import read_payments
+from bezant.services.payment.operations.act_on_payments import ActionOrder, PaymentActions
+from bezant.services.payment.operations.answers import encode, payment_document, refund_document
+from bezant.services.payment.operations.create_payments import Answer, PaymentCreation, PaymentOrder
+
+Reader = Annotated[Caller, Depends(require("payments:read"))]
+Writer = Annotated[Caller, Depends(require("payments:write"))]
+Key = Annotated[str, Depends(idempotency_key)]
+
+
+def _splits(given: list[SplitSchema]) -> list[Split]:
+    return [Split(split.account_id, split.amount_minor) for split in given]
+
+
+def _order(body: PaymentRequest, *, actor: str, key: str, mark: bytes) -> PaymentOrder:
+    context = body.context.model_dump(exclude_none=True)
+    refuse_card_numbers(reference=body.reference, metadata=body.metadata, context=context)
+    return PaymentOrder(
+        source_account_id=body.source_account_id,
+        destination_account_id=body.destination_account_id,
+        amount_minor=body.amount.amount_minor,
+        currency=body.amount.currency,
+        capture=body.capture,
+        splits=_splits(body.splits),
+        reference=body.reference,
+        metadata=body.metadata,
+        context=context,
+        expires_in_seconds=body.expires_in_seconds,
+        actor=actor,
+        key=key,
+        fingerprint=mark,
+    )
+
+
+def _response(answer: Answer) -> Response:
+    problem = answer.status >= 400
+    return Response(
+        answer.body,
+        status_code=answer.status,
+        media_type="application/problem+json" if problem else "application/json",
+        headers={"retry-after": "1"} if answer.status == 202 else None,
+    )
+
+
+def _json(document: dict[str, Any]) -> Response:
+    return Response(encode(document), media_type="application/json")
+
+
+def payment_routes(databases: TenantDatabases, creation: PaymentCreation, actions: PaymentActions) -> APIRouter:
+    """Return the routes below `/v1/payments` and `/v1/idempotency`."""
+    router = APIRouter(tags=["payments"])
+
+    @router.post(
+        "/v1/payments", status_code=201, response_model=PaymentAnswer,
+        responses={202: {"model": PaymentAnswer, "description": "Recorded; still processing. Ask again."}},
+    )  # fmt: skip
+    async def create(request: Request, body: PaymentRequest, caller: Writer, key: Key) -> Response:
+        """Make a payment. A refusal by fraud checks, funds or limits is an outcome: read `status`."""
+        mark = fingerprint("POST", "/v1/payments", await request.body())
+        return _response(await creation.create(caller.tenant, _order(body, actor=caller.actor, key=key, mark=mark)))
+
+    @router.post("/v1/payments/batch", response_model=BatchAnswer)
+    async def create_batch(body: BatchRequest, caller: Writer, key: Key) -> Response:
+        """Make up to 500 independent payments; each is answered as if it had been sent alone."""
+
+        async def one(position: int) -> dict[str, Any]:
+            item = body.payments[position]
+            item_key = item.idempotency_key or f"{key}/{position}"
+            mark = fingerprint("POST", "/v1/payments", item.model_dump_json(exclude={"idempotency_key"}).encode())
+            try:
+                answer = await creation.create(caller.tenant, _order(item, actor=caller.actor, key=item_key, mark=mark))
+            except Problem as problem:
+                return {"status": problem.status, "payment": None, "problem": problem.document()}
+            return {"status": answer.status, "payment": msgspec.Raw(answer.body), "problem": None}
+
+        results = await asyncio.gather(*(one(position) for position in range(len(body.payments))))
+        return _json({"results": results})
+
+    @router.get("/v1/payments", response_model=Page[PaymentAnswer])
+    async def list_all(
+        caller: Reader,
+        limit: page_limit = 50,
+        cursor: str | None = None,
+        status: str | None = None,
+        account_id: UUID | None = None,
+    ) -> Response:
+        """List payments, newest first."""
+        found = await read_payments.list_payments(
+            databases,
+            caller.tenant,
+            read_payments.PaymentFilter(status, account_id),
+            before=decode_cursor(cursor),
+            limit=limit + 1,
+        )
+        following = encode_cursor(found[limit - 1].id) if len(found) > limit else None
+        return _json({"data": [payment_document(payment) for payment in found[:limit]], "next_cursor": following})
+
+    @router.get("/v1/payments/{payment_id}", response_model=PaymentAnswer)
+    async def get_one(payment_id: UUID, caller: Reader) -> Response:
+        """Return one payment."""
+        return _json(payment_document(await read_payments.get_payment(databases, caller.tenant, payment_id)))
+
+    @router.post("/v1/payments/{payment_id}/capture", response_model=PaymentAnswer)
+    async def capture(
+        request: Request, payment_id: UUID, caller: Writer, key: Key, body: CaptureRequest | None = None
+    ) -> Response:
+        """Capture an authorized payment, in whole or in part; the rest is released."""
+        wanted = body or CaptureRequest()
+        refuse_card_numbers(reference=wanted.reference)
+        order = ActionOrder(
+            payment_id, ActionKind.CAPTURE, caller.actor, wanted.amount_minor,
+            None if wanted.splits is None else _splits(wanted.splits), wanted.reference, key,
+            fingerprint("POST", request.url.path, await request.body()),
+        )  # fmt: skip
+        return _response(await actions.act(caller.tenant, order))
+
+    @router.post("/v1/payments/{payment_id}/void", response_model=PaymentAnswer)
+    async def void(
+        request: Request, payment_id: UUID, caller: Writer, key: Key, body: VoidRequest | None = None
+    ) -> Response:
+        """Release the hold of a payment that is authorized or under review."""
+        wanted = body or VoidRequest()
+        refuse_card_numbers(reference=wanted.reference)
+        order = ActionOrder(
+            payment_id, ActionKind.VOID, caller.actor, reference=wanted.reference, key=key,
+            fingerprint=fingerprint("POST", request.url.path, await request.body()),
+        )  # fmt: skip
+        return _response(await actions.act(caller.tenant, order))
+
+    @router.post(
+        "/v1/payments/{payment_id}/refund", status_code=201, response_model=RefundAnswer,
+        responses={202: {"model": RefundAnswer, "description": "Recorded; still processing. Ask again."}},
+    )  # fmt: skip
+    async def refund(
+        request: Request, payment_id: UUID, caller: Writer, key: Key, body: RefundRequest | None = None
+    ) -> Response:
+        """Refund a captured payment, in whole or in parts. A refusal by the ledger is a refund that `failed`."""
+        wanted = body or RefundRequest()
+        refuse_card_numbers(reference=wanted.reference)
+        order = ActionOrder(
+            payment_id, ActionKind.REFUND, caller.actor, wanted.amount_minor, None, wanted.reference, key,
+            fingerprint("POST", request.url.path, await request.body()),
+        )  # fmt: skip
+        return _response(await actions.act(caller.tenant, order))
+
+    @router.get("/v1/payments/{payment_id}/refunds", response_model=RefundList)
+    async def refunds(payment_id: UUID, caller: Reader) -> Response:
+        """List a payment's refunds, oldest first."""
+        payment, found = await read_payments.list_refunds(databases, caller.tenant, payment_id)
+        return _json({"data": [refund_document(action, payment) for action in found]})
+
+    @router.get("/v1/idempotency/{key:path}")
+    async def idempotency(key: str, caller: Reader) -> IdempotencyAnswer:
+        """Return what became of the request with this Idempotency-Key."""
+        record = await read_payments.get_idempotency_record(databases, caller.tenant, key)
+        body = None if record.response_body is None else msgspec.json.decode(record.response_body)
+        return IdempotencyAnswer(
+            key=record.key,
+            status="in_progress" if record.response_status is None else "completed",
+            resource_id=record.resource_id,
+            response_status=record.response_status,
+            response_body=body,
+            created_at=record.created_at,
+        )
+
+    return router

@@ -1,0 +1,1 @@
+"""Rules of the payment service; no I/O."""

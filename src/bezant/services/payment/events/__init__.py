@@ -1,0 +1,1 @@
+"""Events that the payment service publishes and consumes."""

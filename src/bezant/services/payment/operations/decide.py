@@ -1,0 +1,99 @@
+"""Ask the fraud service about a group of payments, and the tenant's policy when it does not answer."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from bezant.contracts.currencies import CURRENCIES
+from bezant.contracts.internal.fraud import ASSESSMENTS_PATH, Assessment, AssessmentRequest, Decision, PaymentContext
+from bezant.contracts.problems import Problem
+from bezant.foundation.control.directory import TenantDirectory
+from bezant.foundation.internal_calls import InternalCalls
+from bezant.services.payment.domain.payments import Payment
+
+_log = logging.getLogger(__name__)
+UNSCORED = "fraud_unavailable"
+"""The reason code of a decision that was taken without the fraud service."""
+_DEFAULT_REVIEW_FROM_MAJOR = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done with a payment, and what to remember of why."""
+
+    decision: Decision
+    risk: dict[str, Any]
+    scored: bool
+
+
+class FraudChecks:
+    """The fraud service as the payment service uses it."""
+
+    def __init__(self, internal: InternalCalls, directory: TenantDirectory, *, timeout_seconds: float) -> None:
+        self._internal = internal
+        self._directory = directory
+        self._timeout_seconds = timeout_seconds
+
+    async def assess(self, tenant_id: UUID, payments: list[Payment]) -> list[Verdict]:
+        """Return a verdict for each payment; never raises for a fraud service that is down."""
+        try:
+            assessments = await self.ask(tenant_id, payments, timeout_seconds=self._timeout_seconds)
+        except (Problem, TimeoutError) as error:
+            _log.warning("the fraud service did not answer (%s): the tenant's policy decides", type(error).__name__)
+            return [await self._without_score(tenant_id, payment) for payment in payments]
+        return [
+            Verdict(
+                assessment.decision,
+                {
+                    "decision": assessment.decision.value,
+                    "score": assessment.score,
+                    "reasons": assessment.reasons,
+                    "ruleset_version": assessment.ruleset_version,
+                    "scored": True,
+                },
+                scored=True,
+            )
+            for assessment in assessments
+        ]
+
+    async def ask(self, tenant_id: UUID, payments: list[Payment], *, timeout_seconds: float | None) -> list[Assessment]:
+        """Return the fraud service's assessments. Raises `Problem`, `TimeoutError`."""
+        return await self._internal.call(
+            "fraud",
+            ASSESSMENTS_PATH,
+            tenant_id,
+            [
+                AssessmentRequest(
+                    payment_id=payment.id,
+                    source_account_id=payment.source_account_id,
+                    destination_account_id=payment.destination_account_id,
+                    amount_minor=payment.amount_minor,
+                    currency=payment.currency,
+                    created_at=payment.created_at,
+                    context=msgspec.convert(payment.context, PaymentContext),
+                )
+                for payment in payments
+            ],
+            Assessment,
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def _without_score(self, tenant_id: UUID, payment: Payment) -> Verdict:
+        if payment.unscored_decision is not None:
+            # Decided before, and perhaps acted on: the decision stands.
+            return unscored(Decision(payment.unscored_decision))
+        record = await self._directory.get(tenant_id)
+        policy = record.policies.get("fraud_unavailable", {})
+        review_from = int(policy.get("review_from_major", _DEFAULT_REVIEW_FROM_MAJOR))
+        floor_minor = review_from * 10 ** CURRENCIES[payment.currency].exponent
+        return unscored(Decision.REVIEW if payment.amount_minor >= floor_minor else Decision.APPROVE)
+
+
+def unscored(decision: Decision) -> Verdict:
+    """Return the verdict of a decision taken without the fraud service."""
+    return Verdict(
+        decision, {"decision": decision.value, "score": None, "reasons": [UNSCORED], "scored": False}, scored=False
+    )

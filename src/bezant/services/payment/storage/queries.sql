@@ -1,0 +1,153 @@
+-- name: claim_and_insert
+-- Claim the idempotency keys of a group and insert the payments of those that were free, all at once.
+WITH given AS (
+  SELECT * FROM unnest(%(keys)b::text[], %(fingerprints)b::bytea[], %(ids)b::uuid[], %(sources)b::uuid[],
+    %(destinations)b::uuid[], %(amounts)b::bigint[], %(currencies)b::text[], %(captures)b::text[],
+    %(references)b::text[], %(actors)b::text[], %(expiries)b::timestamptz[], %(times)b::timestamptz[],
+    %(documents)b::text[])
+    AS t(key, fingerprint, id, source, destination, amount, currency, capture, reference, actor, expiry, at, document)
+), claimed AS (
+  INSERT INTO payment.idempotency (key, fingerprint, resource_id)
+  SELECT key, fingerprint, id FROM given ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key
+)
+INSERT INTO payment.payments (id, source_account_id, destination_account_id, amount_minor, currency, capture,
+  reference, actor, expires_at, created_at, updated_at, splits, metadata, context, idempotency_key, status)
+SELECT g.id, g.source, g.destination, g.amount, g.currency, g.capture, g.reference, g.actor, g.expiry, g.at, g.at,
+  g.document::jsonb -> 'splits', g.document::jsonb -> 'metadata', g.document::jsonb -> 'context', g.key, 'processing'
+FROM given g JOIN claimed USING (key)
+RETURNING id
+
+-- name: idempotency_records
+-- What is known of these keys.
+SELECT key, fingerprint, resource_id, response_status, response_body, created_at
+FROM payment.idempotency WHERE key = ANY(%(keys)b::text[])
+
+-- name: record_unscored
+-- Note decisions taken without the fraud service, unless somebody else has taken the payment over.
+UPDATE payment.payments p SET unscored_decision = g.decision
+FROM unnest(%(ids)b::uuid[], %(decisions)b::text[], %(attempts)b::integer[]) AS g(id, decision, attempt)
+WHERE p.id = g.id AND p.status = 'processing' AND p.attempt = g.attempt AND p.unscored_decision IS NULL
+RETURNING p.id
+
+-- name: settle_payments
+-- Write the outcome of payments that are still processing and still ours.
+UPDATE payment.payments p SET status = g.status, reason_code = g.reason, captured_minor = g.captured,
+  risk = g.risk::jsonb, version = p.version + 1, updated_at = g.at
+FROM unnest(%(ids)b::uuid[], %(attempts)b::integer[], %(statuses)b::text[], %(reasons)b::text[],
+  %(captured)b::bigint[], %(risks)b::text[], %(times)b::timestamptz[])
+  AS g(id, attempt, status, reason, captured, risk, at)
+WHERE p.id = g.id AND p.status = 'processing' AND p.attempt = g.attempt
+RETURNING p.id
+
+-- name: store_answers
+-- Keep the answers that repetitions of the keys get.
+UPDATE payment.idempotency i SET response_status = g.status, response_body = g.body
+FROM unnest(%(keys)b::text[], %(statuses)b::integer[], %(bodies)b::text[]) AS g(key, status, body)
+WHERE i.key = g.key AND i.response_status IS NULL
+
+-- name: payment_columns
+-- Every column of a payment, in the order of `rows.payment_from_row`.
+SELECT id, source_account_id, destination_account_id, amount_minor, currency, capture, splits, reference, metadata,
+  context, status, idempotency_key, actor, created_at, updated_at, reason_code, risk, unscored_decision,
+  captured_minor, refunded_minor, refunding_minor, attempt, version, expires_at
+FROM payment.payments
+
+-- name: take_over_stuck
+-- Take over payments that have been processing for too long; the request that made them is fenced out.
+UPDATE payment.payments SET attempt = attempt + 1, updated_at = clock_timestamp()
+WHERE id IN (SELECT id FROM payment.payments
+             WHERE status = 'processing' AND updated_at < clock_timestamp() - make_interval(secs => %(age_seconds)s)
+             ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
+RETURNING id, source_account_id, destination_account_id, amount_minor, currency, capture, splits, reference,
+  metadata, context, status, idempotency_key, actor, created_at, updated_at, reason_code, risk, unscored_decision,
+  captured_minor, refunded_minor, refunding_minor, attempt, version, expires_at
+
+-- name: take_over_stuck_actions
+-- Take over actions that have been processing for too long.
+UPDATE payment.actions SET attempt = attempt + 1
+WHERE id IN (SELECT id FROM payment.actions
+             WHERE status = 'processing'
+               AND created_at < clock_timestamp() - make_interval(secs => %(age_seconds)s) * attempt
+             ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
+RETURNING id, payment_id, kind, amount_minor, splits, reference, actor, created_at, idempotency_key, status,
+  reason_code, attempt, finished_at
+
+-- name: busy
+-- Whether payments were made or changed so recently that the process behind them may still be at work.
+SELECT EXISTS (SELECT 1 FROM payment.payments WHERE status = 'processing')
+    OR EXISTS (SELECT 1 FROM payment.actions WHERE status = 'processing')
+    OR EXISTS (SELECT 1 FROM (SELECT created_at FROM payment.payments ORDER BY id DESC LIMIT 1) newest
+               WHERE created_at > clock_timestamp() - make_interval(secs => %(seconds)s))
+    OR EXISTS (SELECT 1 FROM (SELECT created_at FROM payment.actions ORDER BY id DESC LIMIT 1) newest
+               WHERE created_at > clock_timestamp() - make_interval(secs => %(seconds)s))
+
+-- name: claim_keys
+-- Claim the idempotency keys of a group of actions; returned are those that were free.
+INSERT INTO payment.idempotency (key, fingerprint, resource_id)
+SELECT * FROM unnest(%(keys)b::text[], %(fingerprints)b::bytea[], %(ids)b::uuid[]) AS g(key, fingerprint, id)
+ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key
+
+-- name: release_keys
+-- A refused action has recorded nothing: its key is free again.
+DELETE FROM payment.idempotency WHERE key = ANY(%(keys)b::text[]) AND response_status IS NULL
+
+-- name: insert_actions
+-- Write the intent of a group of actions.
+INSERT INTO payment.actions (id, payment_id, kind, amount_minor, splits, reference, status, idempotency_key, actor,
+  created_at)
+SELECT id, payment_id, kind, amount, splits::jsonb, reference, 'processing', key, actor, at
+FROM unnest(%(ids)b::uuid[], %(payment_ids)b::uuid[], %(kinds)b::text[], %(amounts)b::bigint[], %(splits)b::text[],
+  %(references)b::text[], %(keys)b::text[], %(actors)b::text[], %(times)b::timestamptz[])
+  AS g(id, payment_id, kind, amount, splits, reference, key, actor, at)
+
+-- name: ends_in_progress
+-- Payments whose hold is being ended by an action, or has been.
+SELECT payment_id, id, kind FROM payment.actions
+WHERE payment_id = ANY(%(ids)b::uuid[]) AND kind IN ('capture', 'void', 'expire', 'decline')
+  AND status IN ('processing', 'succeeded')
+
+-- name: finish_actions
+-- Write what became of actions that are still processing and still ours.
+UPDATE payment.actions a SET status = g.status, reason_code = g.reason, finished_at = g.at
+FROM unnest(%(ids)b::uuid[], %(attempts)b::integer[], %(statuses)b::text[], %(reasons)b::text[],
+  %(times)b::timestamptz[]) AS g(id, attempt, status, reason, at)
+WHERE a.id = g.id AND a.status = 'processing' AND a.attempt = g.attempt
+RETURNING a.id
+
+-- name: update_payments
+-- Write payments that this transaction has locked and changed.
+UPDATE payment.payments p SET status = g.status, reason_code = g.reason, captured_minor = g.captured,
+  refunded_minor = g.refunded, refunding_minor = g.refunding, version = g.version, updated_at = g.at
+FROM unnest(%(ids)b::uuid[], %(statuses)b::text[], %(reasons)b::text[], %(captured)b::bigint[],
+  %(refunded)b::bigint[], %(refunding)b::bigint[], %(versions)b::integer[], %(times)b::timestamptz[])
+  AS g(id, status, reason, captured, refunded, refunding, version, at)
+WHERE p.id = g.id
+
+-- name: action_columns
+-- Every column of an action, in the order of `rows.action_from_row`.
+SELECT id, payment_id, kind, amount_minor, splits, reference, actor, created_at, idempotency_key, status,
+  reason_code, attempt, finished_at
+FROM payment.actions
+
+-- name: expired_payments
+-- Payments whose hold has run out, by the database's clock.
+SELECT id FROM payment.payments
+WHERE status IN ('authorized', 'requires_review') AND expires_at <= clock_timestamp() ORDER BY expires_at LIMIT 200
+
+-- name: next_expiry
+-- When the next hold runs out.
+SELECT min(expires_at) FROM payment.payments WHERE status IN ('authorized', 'requires_review')
+
+-- name: unscored_payments
+-- Payments that were approved without a score and have not been scored since.
+SELECT id FROM payment.payments WHERE unscored_decision = 'approve' AND NOT (risk ? 'rescored') ORDER BY id LIMIT 200
+
+-- name: record_rescore
+-- The score that a payment would have had.
+UPDATE payment.payments p SET risk = p.risk || jsonb_build_object('rescored', g.risk::jsonb)
+FROM unnest(%(ids)b::uuid[], %(risks)b::text[]) AS g(id, risk)
+WHERE p.id = g.id AND NOT (p.risk ? 'rescored') RETURNING p.id
+
+-- name: prune_idempotency
+-- Forget keys after their retention.
+DELETE FROM payment.idempotency WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
