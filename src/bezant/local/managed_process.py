@@ -118,6 +118,8 @@ class ManagedProcess:
         self.launch(extra_environment)
 
     def _set(self, state: ProcessState, detail: str = "") -> None:
+        if not self.wanted and state not in {ProcessState.STOPPING, ProcessState.STOPPED}:
+            return  # what its last probes see says nothing any more
         if (state, detail) != (self._state, self._detail):
             self._state, self._detail = state, detail
             self._on_change()

@@ -101,7 +101,7 @@ class LocalPlatform:
         assert supervisor is not None
         if supervisor.poll() is None:
             return
-        _, output = supervisor.communicate()
+        output = supervisor.stderr.read() if supervisor.stderr is not None else b""
         kinds = {kind.code: kind for kind in PlatformError.__subclasses__()}
         for line in reversed(output.splitlines()):
             try:

@@ -322,14 +322,3 @@ class ClosingState(msgspec.Struct, frozen=True, kw_only=True):
 
     open_holds: int
     accounts_with_customer_balance: int
-
-
-class ReadClosingState(msgspec.Struct, frozen=True, kw_only=True):
-    """May the tenant be closed? Asked by the tenant service alone, at `ledger/closing`."""
-
-
-class ClosingState(msgspec.Struct, frozen=True, kw_only=True):
-    """What keeps a tenant from being closed: open holds, and customer or merchant accounts with a balance."""
-
-    open_holds: int
-    accounts_with_customer_balance: int

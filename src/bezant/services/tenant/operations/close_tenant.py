@@ -4,7 +4,7 @@ from uuid import UUID
 
 from psycopg import errors
 
-from bezant.contracts.internal.ledger import ClosingState, ReadClosingState
+from bezant.contracts.internal.ledger import ClosingState
 from bezant.contracts.problems import Conflict, NotFound
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.internal_calls import InternalCalls
@@ -26,7 +26,7 @@ async def close_tenant(
         raise NotFound(f"there is no tenant {tenant_id}")
     if row[4] != "suspended":
         raise Conflict(f"the tenant is {row[4]}; suspend it first, so that nothing moves while it is closed")
-    (state,) = await internal.call("transaction", "ledger/closing", tenant_id, [ReadClosingState()], ClosingState)
+    (state,) = await internal.call("transaction", "ledger/closing", tenant_id, [None], ClosingState)
     if state.open_holds or state.accounts_with_customer_balance:
         raise TenantInUse(
             f"{state.open_holds} holds and {state.accounts_with_customer_balance} customer or merchant balances are "

@@ -9,9 +9,10 @@ CREATE TABLE notification.endpoints (
   event_filters text[] NOT NULL CHECK (cardinality(event_filters) > 0),
   status text NOT NULL DEFAULT 'enabled' CHECK (status IN ('enabled', 'disabled', 'deleted')),
   status_reason text,
-  secret text NOT NULL,
+  -- Encrypted with a key of the platform that is not in any database.
+  secret bytea NOT NULL,
   -- Still signed with until it expires, so that receivers can change over.
-  previous_secret text,
+  previous_secret bytea,
   previous_secret_expires_at timestamptz,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -44,13 +45,14 @@ CREATE TABLE notification.deliveries (
   sequence bigint NOT NULL,
   status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'dead', 'cancelled')),
   attempts smallint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
-  next_attempt_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  next_attempt_at timestamptz NOT NULL DEFAULT now(),
   last_attempt_at timestamptz,
   last_status_code integer,
   last_error text,
   delivered_at timestamptz
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
-CREATE INDEX deliveries_due ON notification.deliveries (endpoint_id, next_attempt_at) WHERE status = 'pending';
+CREATE INDEX deliveries_due ON notification.deliveries (endpoint_id, next_attempt_at, sequence)
+  WHERE status = 'pending';
 CREATE INDEX deliveries_by_sequence ON notification.deliveries (endpoint_id, sequence);
 
 CREATE TABLE notification.attempts (
