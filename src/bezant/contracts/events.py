@@ -19,9 +19,11 @@ ACCOUNT_EVENTS: Final = "account.events"
 TRANSFER_EVENTS: Final = "transfer.events"
 PAYMENT_EVENTS: Final = "payment.events"
 FRAUD_EVENTS: Final = "fraud.events"
+NOTIFICATION_EVENTS: Final = "notification.events"
+NOTIFICATION_EVENTS: Final = "notification.events"
 HEARTBEAT: Final = "platform.heartbeat"
 
-AGGREGATE_TOPICS: Final = (ACCOUNT_EVENTS, TRANSFER_EVENTS, PAYMENT_EVENTS, FRAUD_EVENTS)
+AGGREGATE_TOPICS: Final = (ACCOUNT_EVENTS, TRANSFER_EVENTS, PAYMENT_EVENTS, FRAUD_EVENTS, NOTIFICATION_EVENTS)
 """Topics of which a consumer group shares the partitions."""
 BROADCAST_TOPICS: Final = (TENANT_CREATED, TENANT_CHANGED)
 """Topics that every service instance reads in full."""
