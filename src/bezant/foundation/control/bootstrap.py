@@ -146,11 +146,13 @@ async def _ensure_role(connection: AsyncConnection[Any], name: str) -> None:
 
 async def _ensure_login(connection: AsyncConnection[Any], name: str, password: str, attributes: str) -> None:
     await _ensure_role(connection, name)
+    # Hashed here, so that neither the server nor its log ever sees the password.
+    verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
     await connection.execute(
         sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}").format(
             sql.Identifier(name),
             sql.SQL(attributes),
-            sql.Literal(password),
+            sql.Literal(verifier),
         )
     )
 

@@ -95,10 +95,10 @@ class SharedCluster:
         """See `Provisioner`."""
         role = role_name(tenant_id, schema, slot)
         async with await self._connect("postgres") as connection:
-            # The server's log never shows it: log_statement is off and a failing utility statement is not logged.
-            await connection.execute("SET log_min_error_statement = panic")
+            # Hashed here, as psql's \password does: neither the server nor its log ever sees the password.
+            verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
             await connection.execute(
-                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))
+                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
             )
         return role
 
