@@ -10,15 +10,17 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import structlog
 
 from bezant.local.build import build
 from bezant.local.control import ControlServer
+from bezant.local.data_directory import DataDirectory
 from bezant.local.errors import PlatformError
 from bezant.local.options import PlatformOptions
-from bezant.local.status import PlatformStatus
+from bezant.local.status import PlatformState, PlatformStatus
 from bezant.local.supervisor import Supervisor
 
 
@@ -94,6 +96,14 @@ def _configure_log(file: "structlog.typing.WrappedLogger") -> None:
     )
 
 
+def _leave_stderr(status: PlatformStatus, log_path: Path) -> None:
+    """Once ready, write to the log what would go to the owner: a detached one has closed its end by then."""
+    if status.state is PlatformState.READY and not os.path.sameopenfile(2, 1):
+        with log_path.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+
+
 async def _main() -> int:
     request = msgspec.json.decode(sys.stdin.buffer.readline(), type=SuperviseRequest)
     owner_gone: asyncio.Future[None] | None = None
@@ -107,8 +117,11 @@ async def _main() -> int:
                 owner_gone.set_result(None)
 
         asyncio.get_running_loop().add_reader(descriptor, read)
+    log_path = DataDirectory(request.options.directory).log("supervisor")
     try:
-        await supervise(request.options, owner_gone=owner_gone)
+        await supervise(
+            request.options, on_change=lambda status: _leave_stderr(status, log_path), owner_gone=owner_gone
+        )
     except PlatformError as error:
         # the owner reads this line to raise the same error
         sys.stderr.write(msgspec.json.encode(Failure(error.code, str(error))).decode() + "\n")

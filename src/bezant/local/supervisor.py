@@ -73,8 +73,10 @@ class Supervisor:
         return lambda: self._listeners.discard(listener)
 
     def _changed(self) -> None:
+        loop = asyncio.get_running_loop()
         for listener in list(self._listeners):
-            listener()
+            # not from here: a listener that fails (a closed terminal, say) must not end what it listens to
+            loop.call_soon(listener)
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
@@ -210,9 +212,11 @@ class Supervisor:
         await asyncio.shield(self._stopping)
 
     async def _stop_all(self, state: PlatformState) -> None:
+        processes = list(self._processes.values())
+        for process in processes:
+            process.wanted = False  # what ends from now on is not started again
         if self._plan.traffic is not None and state is PlatformState.STOPPING:
             await self._plan.traffic.drain()
-        processes = list(self._processes.values())
         for stage in sorted({process.spec.stop_stage for process in processes}):
             await asyncio.gather(*(process.stop() for process in processes if process.spec.stop_stage == stage))
         if self._janitor is not None:
