@@ -113,7 +113,8 @@ def server() -> Iterator[Server]:
 
 async def _migrate(server: Server) -> None:
     async with await psycopg.AsyncConnection.connect(server.dsn("template_ledger")) as connection:
-        await migrate(connection, migrations_of("transaction", "bezant.services.transaction.storage.migrations"))
+        for service in ("transaction", "account"):
+            await migrate(connection, migrations_of(service, f"bezant.services.{service}.storage.migrations"))
 
 
 class OneTenantDirectory:
@@ -211,20 +212,25 @@ async def no_hint(_: uuid.UUID) -> None:
     """Without a control database there is nobody to leave a hint for."""
 
 
+def databases_of(server: Server, service: str, role: str) -> TenantDatabases:
+    """Return the tenant databases as a service's role sees them."""
+    return TenantDatabases(
+        service=service,
+        directory=OneTenantDirectory(server),  # type: ignore[arg-type]
+        secrets=TestSecrets(server, role),
+        settings=Settings(),
+        before_events=no_hint,
+        on_commit=lambda _: None,
+    )
+
+
 @pytest.fixture
 async def ledger(server: Server) -> AsyncIterator[LedgerDatabase]:
     tenant_id = uuid.uuid4()
     name = f"t{tenant_id.hex}"
     async with await psycopg.AsyncConnection.connect(server.dsn("postgres"), autocommit=True) as admin:
         await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_ledger")
-        databases = TenantDatabases(
-            service="transaction",
-            directory=OneTenantDirectory(server),  # type: ignore[arg-type]
-            secrets=TestSecrets(server, "test_ledger"),
-            settings=Settings(),
-            before_events=no_hint,
-            on_commit=lambda _: None,
-        )
+        databases = databases_of(server, "transaction", "test_ledger")
         yield LedgerDatabase(tenant_id, databases, server.dsn(name))
         await databases.close()
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
