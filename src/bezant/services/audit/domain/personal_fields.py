@@ -15,6 +15,8 @@ PERSONAL_FIELDS_BY_FAMILY: Final[dict[str, frozenset[str]]] = {
     "transfer": FREE_TEXT,
     "payment": PAYER_CONTEXT | FREE_TEXT,
     "fraud": PAYER_CONTEXT | FREE_TEXT,
+    # A receiver's URL may hold a token, which must not stand in a log for ever.
+    "webhook_endpoint": FREE_TEXT | {"url"},
     # A tenant is a company: its name and slug are no personal data, the people it names are.
     "tenant": frozenset({"email", "phone", "contact", "contact_name"}) | FREE_TEXT,
 }

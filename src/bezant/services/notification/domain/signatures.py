@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - a prefix, no secret
+SECRET_PREFIX: Final = "whsec_"
 SECRET_BYTES: Final = 32
 SEQUENCE_HEADER: Final = "bezant-sequence"
 
