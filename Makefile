@@ -1,0 +1,90 @@
+# `make` alone prints this help. Everything installs into .venv and needs only Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA_DIR ?= .bezant
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-test run demo up down status logs test test-unit test-faults lint types imports \
+        openapi bench lock image clean
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+	  /^[a-zA-Z_-]+:.*## / {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+run: install ## Start everything, onboard three tenants, move money, stay up until Ctrl-C
+	@$(BIN)/bezant demo --data-dir "$(DATA_DIR)"
+
+demo: install ## The same, then check the report, stop and exit 0 or 1
+	@$(BIN)/bezant demo --data-dir "$(DATA_DIR)" --check < /dev/null
+
+##@ The local platform
+up: install ## Start the platform in the background
+	@$(BIN)/bezant up --detach --data-dir "$(DATA_DIR)"
+
+down: install ## Stop it
+	@$(BIN)/bezant down --data-dir "$(DATA_DIR)"
+
+status: install ## Show every process
+	@$(BIN)/bezant status --data-dir "$(DATA_DIR)"
+
+logs: install ## Show the latest log lines of every process
+	@$(BIN)/bezant logs --data-dir "$(DATA_DIR)"
+
+##@ Prove it
+test: install-test lint types imports ## Lint, types, import contracts and every test that needs only the wheels
+	@$(BIN)/python -m pytest -m "not faults"
+
+test-unit: install-test ## Only the tests without servers
+	@$(BIN)/python -m pytest tests/unit -q
+
+test-faults: install-test ## Kills, partitions, failpoints and long random histories
+	@$(BIN)/python -m pytest -m faults
+
+bench: install-test ## Measure throughput, latency, onboarding, start-up and memory; JSON to reports/
+	@$(BIN)/python -m benchmarks.run
+
+##@ Work on it
+lint: install-test ## Ruff: style, mistakes, formatting
+	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/ruff format --check src tests benchmarks
+
+types: install-test ## mypy --strict
+	@$(BIN)/mypy
+
+imports: install-test ## import-linter: services independent, domain free of I/O
+	@$(BIN)/lint-imports
+
+openapi: install-test ## Write the merged OpenAPI document and the AsyncAPI document
+	@$(BIN)/python -m bezant.cli.main contracts write
+
+lock: ## Pin every dependency with its hashes (needs uv on the PATH)
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra local --extra build --extra test pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra local --extra build pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra build pyproject.toml -c requirements/dev.txt -o requirements/image.txt
+
+image: ## Build the one image of all seven services (needs Docker)
+	docker build -t bezant:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
+
+clean: ## Remove the virtual environment, caches and the demo's data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis reports "$(DATA_DIR)"
+
+# ---- installation: a stamp for each lock file, so that nothing is done twice ----
+install: $(VENV)/run.stamp
+install-test: $(VENV)/test.stamp
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bezant needs Python 3.11 or later; set PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: $(VENV)/bin/python requirements/run.txt pyproject.toml
+	@echo "Installing Bezant and its servers into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements/dev.txt
+	@echo "Installing the test tools into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
