@@ -1,11 +1,40 @@
 """The `bezant` command: puts the groups of commands together."""
 
+import importlib
+from collections.abc import Mapping
+from typing import Any, Final
+
 import typer
+from typer.core import TyperGroup
 
 from bezant.cli import platform
 
+GROUPS: Final[Mapping[str, str]] = {
+    "admin": "bezant.cli.admin",
+}
+"""Groups of commands by name: each is the `app` of its module, which is imported when the group is used."""
+
+
+class _Groups(TyperGroup):
+    """Imports a group of commands on its first use: `bezant status` must not wait for a database's libraries.
+
+    Contexts and commands are `Any` because Typer's releases differ in whose click they are made of.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *GROUPS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in GROUPS:
+            return super().get_command(ctx, cmd_name)
+        command = typer.main.get_command(importlib.import_module(GROUPS[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
     name="bezant",
+    cls=_Groups,
     help="Bezant, a multi-tenant payments platform.",
     no_args_is_help=True,
     add_completion=False,
