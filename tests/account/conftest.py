@@ -17,7 +17,7 @@ from bezant.services.account.operations.finish_unfinished import finish_unfinish
 from bezant.services.account.operations.open_account import Answer, OpenAccounts, Opening
 from bezant.services.transaction.operations.read_statement import read_statement
 
-from ..transaction.conftest import LedgerDatabase, databases_of, ledger, server  # noqa: F401 - fixtures
+from ..transaction.conftest import LedgerDatabase, databases, databases_of, ledger, other_ledger, server  # noqa: F401 - fixtures
 
 
 @dataclass

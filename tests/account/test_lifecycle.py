@@ -1,6 +1,7 @@
 """Opening and changing accounts, with calls and answers lost at every step."""
 
 import asyncio
+import itertools
 import json
 import uuid
 
@@ -184,7 +185,7 @@ async def test_concurrent_changes_end_in_what_the_ledger_enforces(accounts: Acco
         assert (await accounts.ledger.balance(account_id)).status == account.status
     kinds = (await accounts.events())[1:]
     assert all(kind in ("account.frozen", "account.unfrozen") for kind in kinds)
-    assert all(one != other for one, other in zip(kinds, kinds[1:], strict=False))
+    assert all(one != other for one, other in itertools.pairwise(kinds))
 
 
 async def test_an_unknown_account_is_not_found(accounts: Accounts) -> None:

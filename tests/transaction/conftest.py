@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
@@ -224,16 +225,35 @@ def databases_of(server: Server, service: str, role: str) -> TenantDatabases:
     )
 
 
-@pytest.fixture
-async def ledger(server: Server) -> AsyncIterator[LedgerDatabase]:
+@asynccontextmanager
+async def new_tenant(server: Server, databases: TenantDatabases) -> AsyncIterator[LedgerDatabase]:
+    """Clone the template for a tenant; the clone goes with the server."""
     tenant_id = uuid.uuid4()
     name = f"t{tenant_id.hex}"
     async with await psycopg.AsyncConnection.connect(server.dsn("postgres"), autocommit=True) as admin:
         await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_ledger")
-        databases = databases_of(server, "transaction", "test_ledger")
         yield LedgerDatabase(tenant_id, databases, server.dsn(name))
-        await databases.close()
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await databases.forget(tenant_id)
+
+
+@pytest.fixture(scope="session")
+async def databases(server: Server) -> AsyncIterator[TenantDatabases]:
+    found = databases_of(server, "transaction", "test_ledger")
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def ledger(server: Server, databases: TenantDatabases) -> AsyncIterator[LedgerDatabase]:
+    async with new_tenant(server, databases) as tenant:
+        yield tenant
+
+
+@pytest.fixture
+async def other_ledger(server: Server, databases: TenantDatabases) -> AsyncIterator[LedgerDatabase]:
+    """Another tenant of the same process."""
+    async with new_tenant(server, databases) as tenant:
+        yield tenant
 
 
 def transfer(debit: uuid.UUID, credit: uuid.UUID, amount_minor: int, **fields: Any) -> CreateTransfer:

@@ -30,6 +30,8 @@ def decode_place(cursor: str | None) -> tuple[datetime, UUID]:
     if cursor is None:
         return _NEWEST
     micros, transfer_id = _unpack(_PLACE, cursor)
+    if micros < 0:
+        raise _invalid()
     try:
         return _EPOCH + timedelta(microseconds=micros), UUID(bytes=transfer_id)
     except OverflowError as error:
