@@ -30,7 +30,7 @@ async def decide_case(
         if row is None:
             raise CaseAlreadyDecided(
                 f"The case was {case.status} by {case.decided_by} at {case.decided_at}; that decision stands.",
-                status=case.status.value,
+                case_status=case.status.value,
             )
         payment_id, decided_at = row
         tx.emit(
