@@ -18,7 +18,7 @@ from bezant.services.audit.domain.merkle import verify_consistency, verify_inclu
 from bezant.services.audit.domain.verification import VerificationFailed
 from bezant.services.audit.operations.append_entries import append_entries
 from bezant.services.audit.outside_verification import verify_log
-from bezant.services.audit.storage.tree_head_key import TreeHeadKey, ensure_tree_head_key
+from bezant.services.audit.storage.tree_head_key import TreeHeadKey
 
 from ..stores.fixtures import Stores
 from ..stores.http import Api, serving
@@ -58,7 +58,6 @@ async def append(stores: Stores, tenant: UUID, batch: list[ReceivedEvent]) -> in
 
 @pytest.fixture
 async def api(stores: Stores) -> AsyncIterator[Api]:
-    await ensure_tree_head_key(stores.secrets)
     router = public_router(stores.databases("audit"), TreeHeadKey(stores.secrets))
     async with serving("audit", [router], stores) as api:
         yield api

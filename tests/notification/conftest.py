@@ -14,7 +14,7 @@ from bezant.services.notification.api.routes import public_router
 from bezant.services.notification.operations.dispatch import Dispatcher
 from bezant.services.notification.operations.manage_endpoints import ManageEndpoints
 from bezant.services.notification.settings import NotificationSettings
-from bezant.services.notification.storage.secret_box import SecretBox, ensure_webhook_key
+from bezant.services.notification.storage.secret_box import SecretBox
 from bezant.services.notification.transport import WebhookTransport
 
 from ..stores.fixtures import Stores, free_port, postgres_server, stores, tenant
@@ -113,7 +113,6 @@ async def make_notification(stores: Stores) -> AsyncIterator[MakeNotification]:
     made: list[Notification] = []
 
     async def make(**settings: Any) -> Notification:
-        await ensure_webhook_key(stores.secrets)
         merged = NotificationSettings(**({"allow_http": True, "allow_private_targets": True} | settings))
         databases, box, due_work = stores.databases("notification"), SecretBox(stores.secrets), DueWork()
         dispatcher = Dispatcher(

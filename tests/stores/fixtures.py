@@ -1,6 +1,7 @@
 """Real stores for tests: a PostgreSQL server and a Valkey cluster node per session, a cloned database per tenant."""
 
 import asyncio
+import base64
 import os
 import shutil
 import socket
@@ -23,7 +24,7 @@ from bezant.contracts.identifiers import new_id
 from bezant.contracts.problems import NotFound
 from bezant.foundation.control.directory import Endpoint, TenantRecord
 from bezant.foundation.database.migrations import migrate, migrations_of
-from bezant.foundation.secrets import SecretMissing
+from bezant.foundation.secrets import SecretMissing, platform_secret_name
 from bezant.foundation.secrets.names import tenant_secret
 from bezant.foundation.settings import Settings
 from bezant.foundation.tenancy import TenantDatabases
@@ -130,12 +131,18 @@ class Directory:
         """Nothing is cached."""
 
 
+_PLATFORM_SECRETS = {
+    platform_secret_name("audit-signing"): {"private_key": base64.b64encode(bytes(range(32))).decode()},
+    platform_secret_name("webhook-secrets"): {"key": base64.b64encode(bytes(range(32, 64))).decode()},
+}
+
+
 @dataclass
 class Secrets:
     """A secret store in memory that opens every tenant's database as a test role."""
 
     port: int
-    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    values: dict[str, dict[str, str]] = field(default_factory=lambda: dict(_PLATFORM_SECRETS))
 
     async def read(self, name: str) -> dict[str, str]:
         if name.startswith("bezant/tenants/"):

@@ -20,7 +20,6 @@ TRANSFER_EVENTS: Final = "transfer.events"
 PAYMENT_EVENTS: Final = "payment.events"
 FRAUD_EVENTS: Final = "fraud.events"
 NOTIFICATION_EVENTS: Final = "notification.events"
-NOTIFICATION_EVENTS: Final = "notification.events"
 HEARTBEAT: Final = "platform.heartbeat"
 
 AGGREGATE_TOPICS: Final = (ACCOUNT_EVENTS, TRANSFER_EVENTS, PAYMENT_EVENTS, FRAUD_EVENTS, NOTIFICATION_EVENTS)

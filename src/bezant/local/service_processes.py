@@ -59,6 +59,9 @@ def shared_settings(options: PlatformOptions) -> dict[str, str]:
         "BEZANT_SECRET_STORE_DIR": str(directory.secrets),
         "BEZANT_SECRET_STORE_KEY_FILE": str(directory.secret_store_key),
         "BEZANT_LOG_LEVEL": options.log_level,
+        # a laptop's webhook receivers listen on loopback and without TLS
+        "BEZANT_NOTIFICATION_ALLOW_HTTP": "true",
+        "BEZANT_NOTIFICATION_ALLOW_PRIVATE_TARGETS": "true",
     }
 
 

@@ -6,6 +6,7 @@ group roles `bezant_<schema>` carry the table grants of the migrations; a tenant
 them and may connect to that tenant's database only.
 """
 
+import base64
 import secrets as random_secrets
 from collections.abc import Mapping
 from typing import Any
@@ -63,7 +64,7 @@ async def prepare_platform(administrator: Administrator, *, control_database: st
 
 
 async def _prepare_keys(secrets: SecretStore) -> list[str]:
-    """Make the services' signing keys and the audit log's, unless they exist."""
+    """Make the services' signing keys, the audit log's and the webhook secrets' key, unless they exist."""
     done = []
     try:
         public_keys = await secrets.read(verifying_secret_name())
@@ -87,6 +88,12 @@ async def _prepare_keys(secrets: SecretStore) -> list[str]:
         private, public = new_signing_key()
         await secrets.write(platform_secret_name("audit-signing"), {"private_key": private, "public_key": public})
         done.append("made the audit log's signing key")
+    try:
+        await secrets.read(platform_secret_name("webhook-secrets"))
+    except SecretMissing:
+        key = base64.b64encode(random_secrets.token_bytes(32)).decode()
+        await secrets.write(platform_secret_name("webhook-secrets"), {"key": key})
+        done.append("made the key of the webhook secrets")
     return done
 
 

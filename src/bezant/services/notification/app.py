@@ -1,11 +1,9 @@
 """Wiring of the notification service."""
 
-import logging
 from uuid import UUID
 
 from bezant.contracts.events import ReceivedEvent
 from bezant.foundation.events.subscription import Subscription
-from bezant.foundation.secrets.store import SecretStoreUnavailable
 from bezant.foundation.service import ServiceContext, ServiceParts
 from bezant.services.notification.api.routes import public_router
 from bezant.services.notification.events.consumes import TOPICS
@@ -13,10 +11,8 @@ from bezant.services.notification.operations.dispatch import DELIVERIES, Dispatc
 from bezant.services.notification.operations.enqueue_messages import enqueue_events
 from bezant.services.notification.operations.manage_endpoints import ManageEndpoints
 from bezant.services.notification.settings import NotificationSettings
-from bezant.services.notification.storage.secret_box import SecretBox, ensure_webhook_key
+from bezant.services.notification.storage.secret_box import SecretBox
 from bezant.services.notification.transport import WebhookTransport
-
-_log = logging.getLogger(__name__)
 
 
 def build(context: ServiceContext) -> ServiceParts:
@@ -36,17 +32,9 @@ def build(context: ServiceContext) -> ServiceParts:
         if await enqueue_events(context.databases, tenant_id, events):
             dispatcher.wake(tenant_id)
 
-    async def ensure_key() -> None:
-        # Setting up a platform makes the key; a platform that was set up before there was one gets it here.
-        try:
-            await ensure_webhook_key(context.secrets)
-        except SecretStoreUnavailable as error:
-            _log.warning("the key of the endpoint secrets was not looked for: %s", error)
-
     return ServiceParts(
         routers=[public_router(context.databases, ManageEndpoints(context.databases, box, settings), dispatcher)],
         consumers=[Subscription(TOPICS, enqueue)],
-        background=[ensure_key],
         due_work={DELIVERIES: dispatcher.deliver_when_due},
         on_stop=[dispatcher.close],
     )

@@ -36,7 +36,7 @@ Size = Annotated[int, Query(ge=0, le=_MAX_SIZE)]
 EntryLimit = Annotated[int, Query(ge=1, le=1_000, description="How many to return at most")]
 
 
-def _filter(
+async def _filter(
     type: Annotated[Text | None, Query(max_length=100, description="Event type")] = None,
     subject: Annotated[Text | None, Query(max_length=200)] = None,
     actor: Annotated[Text | None, Query(max_length=200)] = None,

@@ -13,15 +13,6 @@ TREE_HEAD_KEY: Final = platform_secret_name("audit-signing")
 _FIELD: Final = "private_key"
 
 
-async def ensure_tree_head_key(secrets: SecretStore) -> None:
-    """Make the key unless there is one. Called when a platform is set up, before any audit process runs."""
-    try:
-        await secrets.read(TREE_HEAD_KEY)
-    except SecretMissing:
-        raw = Ed25519PrivateKey.generate().private_bytes_raw()
-        await secrets.write(TREE_HEAD_KEY, {_FIELD: base64.b64encode(raw).decode()})
-
-
 class TreeHeadKey:
     """Reads the key when it is first needed, and keeps it."""
 

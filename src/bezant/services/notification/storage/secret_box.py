@@ -27,14 +27,6 @@ class WebhookKeyUnavailable(Unavailable):
     title = "Endpoint secrets cannot be read now"
 
 
-async def ensure_webhook_key(secrets: SecretStore) -> None:
-    """Make the key unless there is one. Called when a platform is set up, before any process uses it."""
-    try:
-        await secrets.read(WEBHOOK_KEY)
-    except SecretMissing:
-        await secrets.write(WEBHOOK_KEY, {_FIELD: base64.b64encode(AESGCM.generate_key(256)).decode()})
-
-
 class SecretBox:
     """Encrypts and decrypts endpoint secrets; reads the key when it is first needed."""
 
