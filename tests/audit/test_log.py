@@ -142,7 +142,7 @@ async def test_an_entry_rewritten_with_its_hash_is_still_found(stores: Stores, t
         "UPDATE audit.entries SET leaf = replace(leaf, '\"n\":17', '\"n\":18'), "
         "leaf_hash = sha256('\\x00' || convert_to(replace(leaf, '\"n\":17', '\"n\":18'), 'UTF8')) WHERE position = 17",
     )
-    with pytest.raises(VerificationFailed, match="first entry that is not the one signed for is 1[67]") as failed:
+    with pytest.raises(VerificationFailed, match=r"first entry that is not the one signed for is 1[67]") as failed:
         await verify_log(api.base_url, api.keys.give(tenant))
     assert failed.value.position in (16, 17)
 
