@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,15 @@ from bezant.services.account.operations.finish_unfinished import finish_unfinish
 from bezant.services.account.operations.open_account import Answer, OpenAccounts, Opening
 from bezant.services.transaction.operations.read_statement import read_statement
 
-from ..transaction.conftest import LedgerDatabase, databases, databases_of, ledger, other_ledger, server  # noqa: F401 - fixtures
+from ..transaction.conftest import (
+    LedgerDatabase,
+    Server,
+    databases,  # noqa: F401 - a fixture
+    databases_of,
+    ledger,  # noqa: F401 - a fixture
+    other_ledger,  # noqa: F401 - a fixture
+    server,  # noqa: F401 - a fixture
+)
 
 
 @dataclass
@@ -95,13 +104,20 @@ class Accounts:
         return [row[0] for row in await self.rows(query)]
 
 
-@pytest.fixture
-async def accounts(server: Any, ledger: LedgerDatabase) -> AsyncIterator[Accounts]:  # noqa: F811 - fixtures
-    databases = databases_of(server, "account", "test_account")
-    line = Line(ledger)
+@asynccontextmanager
+async def accounts_of(postgres: Server, tenant: LedgerDatabase) -> AsyncIterator[Accounts]:
+    """Wire the account service's operations for one tenant, with its own database role."""
+    own_databases = databases_of(postgres, "account", "test_account")
+    line = Line(tenant)
     port = Ledger(line)  # type: ignore[arg-type]
     hints: Any = NoHints()
-    opening = OpenAccounts(databases, port, hints, account_body)
-    changing = ChangeAccounts(databases, port, hints)
-    yield Accounts(ledger.tenant_id, databases, line, opening, changing, ledger)
-    await databases.close()
+    opening = OpenAccounts(own_databases, port, hints, account_body)
+    changing = ChangeAccounts(own_databases, port, hints)
+    yield Accounts(tenant.tenant_id, own_databases, line, opening, changing, tenant)
+    await own_databases.close()
+
+
+@pytest.fixture
+async def accounts(server: Server, ledger: LedgerDatabase) -> AsyncIterator[Accounts]:  # noqa: F811 - fixtures
+    async with accounts_of(server, ledger) as found:
+        yield found

@@ -34,6 +34,7 @@ from bezant.services.account.operations.read_accounts import describe_account, l
 
 Reader = Annotated[Caller, Depends(require("accounts:read"))]
 AccountWriter = Annotated[Caller, Depends(require("accounts:write"))]
+Key = Annotated[str, Depends(idempotency_key)]
 _MAX_VERSION = 2**63 - 1
 
 
@@ -50,7 +51,7 @@ def accounts_router(
 
 def _add_lifecycle(router: APIRouter, opening: OpenAccounts, changing: ChangeAccounts) -> None:
     @router.post("", status_code=201, response_model=AccountView)
-    async def open_account(request: Request, caller: AccountWriter, body: AccountRequest) -> Response:
+    async def open_account(request: Request, caller: AccountWriter, key: Key, body: AccountRequest) -> Response:
         """Open an account. When it is answered, the account can be paid."""
         refuse_card_numbers(name=body.name, metadata=body.metadata)
         answer = await opening.open(
@@ -63,7 +64,7 @@ def _add_lifecycle(router: APIRouter, opening: OpenAccounts, changing: ChangeAcc
                 daily_limit_minor=body.daily_limit_minor,
                 metadata=body.metadata,
                 actor=caller.actor,
-                key=idempotency_key(request),
+                key=key,
                 fingerprint=fingerprint(request.method, request.url.path, await request.body()),
             ),
         )

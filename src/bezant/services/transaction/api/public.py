@@ -1,6 +1,6 @@
 """The public ledger API: transfers by keys with the scope `ledger:write`, and the check of the books."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from bezant.foundation.idempotency import fingerprint, idempotency_key
 from bezant.foundation.identity import Caller
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.transaction.api.cursors import decode_place, decode_version, encode_place
-from bezant.services.transaction.api.rendering import render_batch, render_transfer, transfer_view
+from bezant.services.transaction.api.rendering import Render, render_batch, render_transfer, transfer_view
 from bezant.services.transaction.api.schemas import (
     Batch,
     BatchRequest,
@@ -43,6 +43,7 @@ from bezant.services.transaction.operations.write_group import Writer
 
 Reader = Annotated[Caller, Depends(require("transfers:read"))]
 LedgerWriter = Annotated[Caller, Depends(require("ledger:write"))]
+Key = Annotated[str, Depends(idempotency_key)]
 
 
 def public_router(databases: TenantDatabases, writer: Writer) -> APIRouter:
@@ -57,21 +58,21 @@ def _add_writes(router: APIRouter, writer: Writer) -> None:
     answers: dict[int | str, dict[str, Any]] = {200: {"model": Transfer, "description": "It existed already"}}
 
     @router.post("/transfers", status_code=201, response_model=Transfer, responses=answers)
-    async def create_transfer(request: Request, caller: LedgerWriter, body: TransferRequest) -> Response:
+    async def create_transfer(request: Request, caller: LedgerWriter, key: Key, body: TransferRequest) -> Response:
         """Move money between accounts, or hold it with `pending`."""
         command = _creation(caller, body)
-        return await _write(writer, request, caller, Submitted(command, "ledger"), render_transfer)
+        return await _write(writer, caller, Submitted(command, "ledger"), await _keyed(request, key, render_transfer))
 
     @router.post("/transfers/batch", status_code=201, response_model=Batch)
-    async def create_batch(request: Request, caller: LedgerWriter, body: BatchRequest) -> Response:
+    async def create_batch(request: Request, caller: LedgerWriter, key: Key, body: BatchRequest) -> Response:
         """Make up to 500 transfers: all or none with `atomic`, else each for itself."""
         commands = tuple(Submitted(_creation(caller, transfer), "ledger") for transfer in body.transfers)
         batch = SubmittedBatch(new_id(), commands, atomic=body.atomic)
-        return await _write(writer, request, caller, batch, render_batch(atomic=body.atomic))
+        return await _write(writer, caller, batch, await _keyed(request, key, render_batch(atomic=body.atomic)))
 
     @router.post("/transfers/{transfer_id}/post", status_code=201, response_model=Transfer, responses=answers)
     async def post_transfer(
-        request: Request, caller: LedgerWriter, transfer_id: UUID, body: PostRequest | None = None
+        request: Request, caller: LedgerWriter, key: Key, transfer_id: UUID, body: PostRequest | None = None
     ) -> Response:
         """Post a pending transfer, whole or in part; the rest is released."""
         body = body or PostRequest()
@@ -86,11 +87,11 @@ def _add_writes(router: APIRouter, writer: Writer) -> None:
             metadata=body.metadata,
             actor=caller.actor,
         )
-        return await _write(writer, request, caller, Submitted(command, "ledger"), render_transfer)
+        return await _write(writer, caller, Submitted(command, "ledger"), await _keyed(request, key, render_transfer))
 
     @router.post("/transfers/{transfer_id}/void", status_code=201, response_model=Transfer, responses=answers)
     async def void_transfer(
-        request: Request, caller: LedgerWriter, transfer_id: UUID, body: VoidRequest | None = None
+        request: Request, caller: LedgerWriter, key: Key, transfer_id: UUID, body: VoidRequest | None = None
     ) -> Response:
         """Release a pending transfer."""
         body = body or VoidRequest()
@@ -102,11 +103,11 @@ def _add_writes(router: APIRouter, writer: Writer) -> None:
             metadata=body.metadata,
             actor=caller.actor,
         )
-        return await _write(writer, request, caller, Submitted(command, "ledger"), render_transfer)
+        return await _write(writer, caller, Submitted(command, "ledger"), await _keyed(request, key, render_transfer))
 
     @router.post("/transfers/{transfer_id}/reverse", status_code=201, response_model=Transfer, responses=answers)
     async def reverse_transfer(
-        request: Request, caller: LedgerWriter, transfer_id: UUID, body: ReverseRequest | None = None
+        request: Request, caller: LedgerWriter, key: Key, transfer_id: UUID, body: ReverseRequest | None = None
     ) -> Response:
         """Post the mirror image of a transfer, once and in full."""
         body = body or ReverseRequest()
@@ -118,7 +119,7 @@ def _add_writes(router: APIRouter, writer: Writer) -> None:
             metadata=body.metadata,
             actor=caller.actor,
         )
-        return await _write(writer, request, caller, Submitted(command, "ledger"), render_transfer)
+        return await _write(writer, caller, Submitted(command, "ledger"), await _keyed(request, key, render_transfer))
 
 
 def _add_reads(router: APIRouter, databases: TenantDatabases) -> None:
@@ -218,18 +219,12 @@ def _legs(legs: Sequence[LegRequest]) -> list[Leg]:
     return [Leg(leg.account_id, leg.direction, leg.amount_minor) for leg in legs]
 
 
-async def _write(
-    writer: Writer,
-    request: Request,
-    caller: Caller,
-    item: Submitted | SubmittedBatch,
-    render: Callable[..., Any],
-) -> Response:
-    keyed = KeyedRequest(
-        key=idempotency_key(request),
-        fingerprint=fingerprint(request.method, request.url.path, await request.body()),
-        render=render,
-    )
+async def _keyed(request: Request, key: str, render: Render) -> KeyedRequest:
+    mark = fingerprint(request.method, request.url.path, await request.body())
+    return KeyedRequest(key=key, fingerprint=mark, render=render)
+
+
+async def _write(writer: Writer, caller: Caller, item: Submitted | SubmittedBatch, keyed: KeyedRequest) -> Response:
     posted = await writer.write(caller.tenant, Posting(item, keyed))
     answer = posted.answer
     if answer is None:

@@ -13,7 +13,8 @@ from bezant.services.transaction.domain.problems import problem_of
 from bezant.services.transaction.operations.post_group import Answer
 from bezant.services.transaction.storage.history import StoredTransfer
 
-_Render = Callable[[CommandResult, dict[UUID, StoredTransfer]], Answer]
+Render = Callable[[CommandResult, dict[UUID, StoredTransfer]], Answer]
+"""How a result is answered, given the transfers that it names as they are stored."""
 
 
 def transfer_view(stored: StoredTransfer) -> Transfer:
@@ -58,7 +59,7 @@ def render_transfer(result: CommandResult, transfers: dict[UUID, StoredTransfer]
     return Answer(201 if result.status == "created" else 200, body)
 
 
-def render_batch(*, atomic: bool) -> _Render:
+def render_batch(*, atomic: bool) -> Render:
     """Return how a batch's request is answered: part by part, or with a problem when all of it was refused."""
 
     def render(result: CommandResult, transfers: dict[UUID, StoredTransfer]) -> Answer:
