@@ -12,12 +12,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bezant.local import accounts
+from bezant.local import accounts, binaries
 from bezant.local.accounts import NOBODY, first_unreachable, unprivileged_account
 from bezant.local.errors import DataDirectoryUnusable
 from bezant.local.platform import LocalPlatform
 
-from .parts import infrastructure
+from .parts import without_valkey
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has this choice")
 
@@ -45,14 +45,21 @@ def as_nobody(*command: str) -> list[str]:
 
 @as_root
 def test_under_root_postgres_runs_as_nobody(room: Callable[[], Path], port_block: Callable[[], int]) -> None:
-    with LocalPlatform(infrastructure(room(), port_block())) as platform:
+    with LocalPlatform(without_valkey(room(), port_block())) as platform:
         assert owner(platform.process("postgres").pid or 0) == NOBODY
 
 
 @as_root
-def test_under_root_a_closed_parent_directory_is_no_obstacle(closed: Path, port_block: Callable[[], int]) -> None:
-    with LocalPlatform(infrastructure(closed / "data", port_block())) as platform:
+def test_under_root_closed_directories_of_data_and_programs_are_no_obstacle(
+    closed: Path, port_block: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = binaries.postgres("postgres").path.parents[2]
+    for part in (installed, installed.with_suffix(".libs")):
+        shutil.copytree(part, closed / "packages" / part.name)
+    monkeypatch.setenv("PYTHONPATH", f"{closed / 'packages'}:{os.environ.get('PYTHONPATH', '')}")
+    with LocalPlatform(without_valkey(closed / "data", port_block())) as platform:
         pid = platform.process("postgres").pid or 0
+        assert Path(f"/proc/{pid}/exe").readlink().is_relative_to(closed)
         assert owner(pid) == NOBODY
         capabilities = Path(f"/proc/{pid}/status").read_text()
         assert "CapEff:\t0000000000000004" in capabilities  # CAP_DAC_READ_SEARCH and no other
@@ -82,7 +89,7 @@ def test_the_first_directory_that_an_account_cannot_pass_is_found(closed: Path) 
 def test_a_normal_user_starts_everything_as_himself(room: Callable[[], Path], port_block: Callable[[], int]) -> None:
     home = room()
     os.chown(home, NOBODY, NOBODY)
-    options = infrastructure(home / "data dir", port_block())
+    options = without_valkey(home / "data dir", port_block())
     program = (
         "import os, sys, msgspec\n"
         "from bezant.local.options import PlatformOptions\n"

@@ -23,7 +23,7 @@ from bezant.local.platform import LocalPlatform
 from bezant.local.postgres import SUPERUSER
 from bezant.local.status import PlatformState
 
-from .parts import infrastructure
+from .parts import infrastructure, without_valkey
 
 WITHIN_SECONDS = 30
 MakeRoom = Callable[[], Path]
@@ -59,6 +59,14 @@ def command(*words: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.fixture
+def bare(room: MakeRoom, port_block: FindPorts) -> Iterator[LocalPlatform]:
+    """PostgreSQL, broker and gateway, not started."""
+    made = LocalPlatform(without_valkey(room(), port_block()))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
 def fresh(room: MakeRoom, port_block: FindPorts) -> Iterator[LocalPlatform]:
     """A platform that is not started."""
     made = LocalPlatform(infrastructure(room(), port_block()))
@@ -90,20 +98,20 @@ def test_what_was_written_is_there_after_down_and_up_and_after_killing_everythin
     assert valkey(fresh).get("kept") == "2"
 
 
-def test_killing_the_supervisor_ends_its_children(fresh: LocalPlatform) -> None:
-    fresh.start()
-    children = {process.name: process.pid for process in fresh.status().processes}
+def test_killing_the_supervisor_ends_its_children(bare: LocalPlatform) -> None:
+    bare.start()
+    children = {process.name: process.pid for process in bare.status().processes}
     assert None not in children.values()
     # a stopped child still has to go
-    fresh.kill("broker", signal.SIGSTOP)
-    fresh.kill_supervisor()
+    bare.kill("broker", signal.SIGSTOP)
+    bare.kill_supervisor()
     eventually(lambda: not any(proc.start_ticks(pid or 0) for pid in children.values()))
-    fresh.start()
-    assert fresh.status().state is PlatformState.READY
+    bare.start()
+    assert bare.status().state is PlatformState.READY
 
 
 def test_a_platform_ends_with_the_process_that_started_it(room: MakeRoom, port_block: FindPorts) -> None:
-    options = infrastructure(room(), port_block())
+    options = without_valkey(room(), port_block())
     program = (
         "import os, sys, msgspec\n"
         "from bezant.local.options import PlatformOptions\n"
@@ -193,12 +201,12 @@ def test_taken_ports_are_refused_before_anything_is_made(platform: LocalPlatform
 
 
 def test_another_port_base_than_the_directory_was_made_with_is_refused(
-    fresh: LocalPlatform, port_block: FindPorts
+    bare: LocalPlatform, port_block: FindPorts
 ) -> None:
-    fresh.start()
-    fresh.stop()
-    moved = LocalPlatform(infrastructure(fresh.directory.root, port_block()))
-    with pytest.raises(InvalidOptions, match=f"--port-base {fresh.options.port_base}"):
+    bare.start()
+    bare.stop()
+    moved = LocalPlatform(without_valkey(bare.directory.root, port_block()))
+    with pytest.raises(InvalidOptions, match=f"--port-base {bare.options.port_base}"):
         moved.start()
 
 
@@ -255,7 +263,7 @@ WITHOUT = [
     word
     for service in ("tenant", "account", "transaction", "payment", "fraud", "notification", "audit")
     for word in ("--without", service)
-]
+] + ["--external", "valkey=127.0.0.1:1"]
 
 
 def test_up_detached_returns_when_ready_and_down_stops_it(room: MakeRoom, port_block: FindPorts) -> None:
@@ -285,8 +293,10 @@ def test_up_in_the_foreground_stops_in_order_on_sigterm(room: MakeRoom, port_blo
         text=True,
     )
     assert up.stdout is not None
+    started = set()
     for line in up.stdout:
-        if line.startswith("valkey-cluster: done"):
+        started.add(line.partition(":")[0])
+        if {"postgres", "broker", "gateway"} <= started:
             break
     up.send_signal(signal.SIGTERM)
     rest = up.stdout.read()

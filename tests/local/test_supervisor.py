@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bezant.local import proc
+from bezant.local import managed_process, proc
 from bezant.local.data_directory import DataDirectory
 from bezant.local.errors import DataDirectoryInUse, PortTaken, StartFailed, UnknownProcess
 from bezant.local.plan import PlatformPlan, ProbeResult, ProcessSpec, TaskSpec
@@ -23,7 +23,7 @@ from bezant.local.supervisor import Supervisor
 from .parts import eventually, stand_in
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def base(port_block: Callable[[], int]) -> int:
     return port_block()
 
@@ -133,8 +133,10 @@ async def test_an_answer_from_somebody_elses_server_is_not_readiness(directory: 
 
 
 async def test_a_hanging_process_is_shown_as_not_ready_and_is_not_restarted(
-    directory: DataDirectory, base: int
+    directory: DataDirectory, base: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(managed_process, "_PROBE_SECONDS", 0.3)
+    monkeypatch.setattr(managed_process, "_PROBE_PAUSE_READY_SECONDS", 0.1)
     supervisor = supervise(directory, stand_in(directory, "a", base))
     await supervisor.start()
     pid = pid_of(supervisor, "a")

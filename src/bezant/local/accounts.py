@@ -38,6 +38,8 @@ class Account:
             "--clear-groups",
             "--inh-caps=+dac_read_search",
             "--ambient-caps=+dac_read_search",
+            # otherwise access(2), with which initdb looks for its programs, leaves the capability out
+            "--securebits=+no_setuid_fixup",
             # changing the uid clears the parent death signal, so setpriv has to set it afterwards
             f"--pdeathsig={orphan_signal.name.removeprefix('SIG')}",
             "--",
