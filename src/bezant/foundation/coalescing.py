@@ -65,7 +65,9 @@ class Coalescer(Generic[Item, Result]):
         try:
             results = await self._handle_group(tenant_id, [item for item, _ in group])
             if len(results) != len(group):
-                raise RuntimeError(f"{len(group)} items went in and {len(results)} results came out")
+                raise RuntimeError(  # noqa: TRY301
+                    f"{len(group)} items went in and {len(results)} results came out"
+                )
         except Exception as error:
             results = [error] * len(group)
         finally:

@@ -34,7 +34,11 @@ class StoredAnswer:
 
 def idempotency_key(request: Request) -> str:
     """Return the request's Idempotency-Key. Raises `IdempotencyKeyMissing`, `InvalidRequest`."""
-    key = request.headers.get("idempotency-key")
+    return checked_key(request.headers.get("idempotency-key"))
+
+
+def checked_key(key: str | None) -> str:
+    """Return the key if it is one. Raises `IdempotencyKeyMissing`, `InvalidRequest`."""
     if not key:
         raise IdempotencyKeyMissing(
             "send an Idempotency-Key header: a value of your choice, the same for every attempt at this request"
@@ -42,6 +46,11 @@ def idempotency_key(request: Request) -> str:
     if len(key) > _MAX_KEY_CHARACTERS or not key.isascii() or not key.isprintable():
         raise InvalidRequest(f"the Idempotency-Key must be 1 to {_MAX_KEY_CHARACTERS} printable ASCII characters")
     return key
+
+
+async def required_key(request: Request) -> str:
+    """Return the request's Idempotency-Key, as a dependency of a route."""
+    return idempotency_key(request)
 
 
 def fingerprint(method: str, path: str, body: bytes) -> bytes:

@@ -38,6 +38,7 @@ from bezant.foundation.events.producer import EventProducer
 from bezant.foundation.events.relay import Relay
 from bezant.foundation.events.subscription import Subscription
 from bezant.foundation.http.app import create_app
+from bezant.foundation.http.direct import DirectRoute
 from bezant.foundation.http.health import Health, ReadinessCheck
 from bezant.foundation.identity.api_keys import ApiKeys
 from bezant.foundation.identity.internal_tokens import TokenSigner, TokenVerifier
@@ -86,6 +87,7 @@ class ServiceParts:
     """What a service's `build` gives back."""
 
     routers: Sequence[APIRouter]
+    direct: Sequence[DirectRoute] = ()
     consumers: Sequence[Subscription] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     due_work: Mapping[str, DueHandler] = field(default_factory=dict)
@@ -192,6 +194,7 @@ class _Process:
             rate_limiter=RateLimiter(valkey, service),
             token_verifier=verifier,
             body_limit_bytes=settings.body_limit_bytes,
+            direct=parts.direct,
         )
         server = _Server(
             uvicorn.Config(

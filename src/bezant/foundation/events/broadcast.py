@@ -33,7 +33,7 @@ class BroadcastReader:
                 "group.id": f"bezant-broadcast-{configuration['client.id']}",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 10,
+                "fetch.wait.max.ms": 100,
                 "fetch.error.backoff.ms": 100,
             }
         )

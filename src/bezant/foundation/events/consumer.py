@@ -46,7 +46,7 @@ class EventConsumer:
                 "auto.offset.reset": "earliest",
                 "session.timeout.ms": int(session_timeout_seconds * 1000),
                 "heartbeat.interval.ms": int(session_timeout_seconds * 1000 / 4),
-                "fetch.wait.max.ms": 20,
+                "fetch.wait.max.ms": 100,
                 "fetch.error.backoff.ms": 100,
                 "partition.assignment.strategy": "range",
             }

@@ -27,6 +27,7 @@ from bezant.foundation.telemetry.metrics import RELAY_FAILURES, RELAYED_EVENTS
 _log = logging.getLogger(__name__)
 _BATCH = 500
 _CONCURRENT_TENANTS = 8
+_GATHER_SECONDS = 0.01
 _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 OutboxTransaction = Callable[[UUID], AbstractAsyncContextManager[AsyncConnection[Any]]]
@@ -51,7 +52,8 @@ class Relay:
             "SELECT pg_try_advisory_xact_lock(hashtext({lock})), (SELECT broker_generation FROM {schema}.relay_state)"
         ).format(**names)
         self._read = sql.SQL(
-            "SELECT n, topic, partition_key, envelope FROM {schema}.outbox WHERE published_at IS NULL ORDER BY n LIMIT %s"
+            "SELECT n, topic, partition_key, envelope FROM {schema}.outbox "
+            "WHERE published_at IS NULL ORDER BY n LIMIT %s"
         ).format(**names)
         self._mark = sql.SQL(
             "UPDATE {schema}.outbox SET published_at = clock_timestamp() WHERE n = ANY(%b::bigint[])"
@@ -97,8 +99,9 @@ class Relay:
         if self._stopping:
             return
         if tenant_id in self._again:
+            # A busy tenant's next batch gathers for some milliseconds: one transaction and one request for many.
             self._again.discard(tenant_id)
-            self._waiting[tenant_id] = None
+            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._wake_unless_stopping, tenant_id)
         while self._waiting and len(self._running) < _CONCURRENT_TENANTS:
             following = next(iter(self._waiting))
             del self._waiting[following]
@@ -147,7 +150,6 @@ class Relay:
             if not locked:
                 # The relay that holds the lock read before our row was committed, perhaps: look again.
                 self._again.add(tenant_id)
-                await asyncio.sleep(0.005)
                 return 0
             if generation < self._generation():
                 await connection.execute(self._forget_published)

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 import bezant
 from bezant.contracts.problems import TYPE_BASE
 from bezant.foundation.control.directory import TenantDirectory
+from bezant.foundation.http.direct import DirectRoute
 from bezant.foundation.http.edge import Edge
 from bezant.foundation.http.health import Health, health_router
 from bezant.foundation.http.problems import install_problem_handlers
@@ -42,7 +43,13 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
 def describe(service: str, routers: Sequence[APIRouter]) -> FastAPI:
     """Return the bare FastAPI application of a service's public routes; its OpenAPI document needs nothing else."""
     app = FastAPI(
-        title=f"Bezant {service} API", version=bezant.__version__, docs_url=None, redoc_url=None, openapi_url=None
+        title=f"Bezant {service} API",
+        version=bezant.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # The edge makes the span and the metrics of a request; FastAPI's own would be a second set.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in routers:
         app.include_router(router)
@@ -82,6 +89,7 @@ def create_app(
     rate_limiter: RateLimiter,
     token_verifier: TokenVerifier,
     body_limit_bytes: int,
+    direct: Sequence[DirectRoute] = (),
 ) -> ASGIApp:
     """Return the application with its edge, probes and problem handlers."""
     app = describe(service, routers)
@@ -95,4 +103,5 @@ def create_app(
         directory=directory,
         rate_limiter=rate_limiter,
         body_limit_bytes=body_limit_bytes,
+        direct=direct,
     )

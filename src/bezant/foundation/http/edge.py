@@ -6,16 +6,19 @@ body limit, authentication, rate limit, metrics, and the count of requests in fl
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.problems import BodyTooLarge, Problem, TenantNotActive, Unauthenticated
 from bezant.foundation.control.directory import TenantDirectory
-from bezant.foundation.http.problems import problem_response
+from bezant.foundation.http.direct import DirectRequest, DirectRoute, read_body
+from bezant.foundation.http.problems import exception_response, problem_response
 from bezant.foundation.identity.api_keys import ApiKeys
 from bezant.foundation.rate_limit import RateLimiter
 from bezant.foundation.telemetry import logging as log_context
@@ -41,8 +44,10 @@ class Edge:
         directory: TenantDirectory,
         rate_limiter: RateLimiter,
         body_limit_bytes: int,
+        direct: Sequence[DirectRoute] = (),
     ) -> None:
         self._app = app
+        self._direct = {(route.method, route.path): route for route in direct}
         self._service = service
         self._api_keys = api_keys
         self._directory = directory
@@ -108,10 +113,27 @@ class Edge:
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
             return
+        route = self._direct.get((scope["method"], scope["path"]))
         try:
-            await self._app(scope, limited, send)
+            if route is None:
+                await self._app(scope, limited, send)
+                return
+            scope["route"] = route
+            response = await self._answer(route, scope, headers, limited)
         except BodyTooLarge as problem:
-            await problem_response(problem)(scope, receive, send)
+            response = problem_response(problem)
+        await response(scope, receive, send)
+
+    async def _answer(
+        self, route: DirectRoute, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> Response:
+        try:
+            body = await read_body(receive)
+            return await route.handler(DirectRequest(scope["bezant.caller"], headers, body))
+        except BodyTooLarge:
+            raise
+        except Exception as error:
+            return exception_response(error, scope["method"], scope["path"])
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         authorization = headers.get(b"authorization")

@@ -57,37 +57,29 @@ def validation_problem(errors: list[Any]) -> InvalidRequest:
     return InvalidRequest(f"{first['place']}: {first['message']}", errors=listed)
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Make the app answer every exception as a problem; an unforeseen one is logged and says nothing of itself."""
-
-    async def on_problem(_: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)
+def exception_response(error: Exception, method: str, path: str) -> Response:
+    """Return the response for any exception; an unforeseen one is logged and says nothing of itself."""
+    if isinstance(error, Problem):
         return problem_response(error)
-
-    async def on_validation(_: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
+    if isinstance(error, RequestValidationError):
         return problem_response(validation_problem(list(error.errors())))
-
-    async def on_http(_: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        kind = _BY_STATUS.get(error.status_code, InvalidRequest)
-        return problem_response(kind(str(error.detail)))
-
-    async def on_database(_: Request, error: Exception) -> Response:
-        if is_transient(error):
-            return problem_response(
-                TenantUnavailable("the database of this tenant does not answer; try again", retry_after_seconds=2)
-            )
-        return await on_unforeseen(_, error)
-
-    async def on_unforeseen(request: Request, error: Exception) -> Response:
-        _log.error("unforeseen error at %s %s", request.method, request.url.path, exc_info=error)
+    if isinstance(error, HTTPException):
+        return problem_response(_BY_STATUS.get(error.status_code, InvalidRequest)(str(error.detail)))
+    if isinstance(error, psycopg.Error) and is_transient(error):
         return problem_response(
-            Problem("an unforeseen error; it is in our logs under this request's id, see the x-request-id header")
+            TenantUnavailable("the database of this tenant does not answer; try again", retry_after_seconds=2)
         )
+    _log.error("unforeseen error at %s %s", method, path, exc_info=error)
+    return problem_response(
+        Problem("an unforeseen error; it is in our logs under this request's id, see the x-request-id header")
+    )
 
-    app.add_exception_handler(Problem, on_problem)
-    app.add_exception_handler(RequestValidationError, on_validation)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(psycopg.Error, on_database)
-    app.add_exception_handler(Exception, on_unforeseen)
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make the app answer every exception as a problem."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return exception_response(error, request.method, request.url.path)
+
+    for kind in (Problem, RequestValidationError, HTTPException, psycopg.Error, Exception):
+        app.add_exception_handler(kind, handle)

@@ -37,7 +37,7 @@ def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: se
         try:
             caller, tenant_id = verifier.verify(part.token, callers=allowed)
             if tenant_id != part.tenant_id:
-                raise Forbidden("the internal token is for another tenant")
+                raise Forbidden("the internal token is for another tenant")  # noqa: TRY301
             with linked_span(tracer, path, [part.traceparent]):
                 results = await handler(tenant_id, caller, part.items)
         except Problem as problem:

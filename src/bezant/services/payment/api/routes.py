@@ -12,9 +12,10 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
 from bezant.contracts.card_numbers import refuse_card_numbers
-from bezant.contracts.problems import Problem
+from bezant.contracts.problems import Problem, UnsupportedMediaType
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
-from bezant.foundation.idempotency import fingerprint, idempotency_key
+from bezant.foundation.http.direct import DirectRequest, DirectRoute, documented, parse
+from bezant.foundation.idempotency import checked_key, fingerprint, required_key
 from bezant.foundation.identity.api_keys import Caller
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.payment.api.schemas import (
@@ -38,7 +39,7 @@ from bezant.services.payment.operations.create_payments import Answer, PaymentCr
 
 Reader = Annotated[Caller, Depends(require("payments:read"))]
 Writer = Annotated[Caller, Depends(require("payments:write"))]
-Key = Annotated[str, Depends(idempotency_key)]
+Key = Annotated[str, Depends(required_key)]
 
 
 def _splits(given: list[SplitSchema]) -> list[Split]:
@@ -79,18 +80,40 @@ def _json(document: dict[str, Any]) -> Response:
     return Response(encode(document), media_type="application/json")
 
 
+def create_route(creation: PaymentCreation) -> DirectRoute:
+    """Return `POST /v1/payments`, which carries the load, as a route without a framework in between."""
+
+    async def create(request: DirectRequest) -> Response:
+        request.caller.require("payments:write")
+        key = checked_key(request.headers.get(b"idempotency-key", b"").decode("latin-1"))
+        if not request.headers.get(b"content-type", b"").startswith(b"application/json"):
+            raise UnsupportedMediaType("send the payment as application/json")
+        order = _order(
+            parse(PaymentRequest, request.body),
+            actor=request.caller.actor,
+            key=key,
+            mark=fingerprint("POST", "/v1/payments", request.body),
+        )
+        return _response(await creation.create(request.caller.tenant, order))
+
+    return DirectRoute("POST", "/v1/payments", create)
+
+
 def payment_routes(databases: TenantDatabases, creation: PaymentCreation, actions: PaymentActions) -> APIRouter:
     """Return the routes below `/v1/payments` and `/v1/idempotency`."""
     router = APIRouter(tags=["payments"])
 
-    @router.post(
-        "/v1/payments", status_code=201, response_model=PaymentAnswer,
+    documented(
+        router,
+        create_route(creation),
+        PaymentRequest,
+        name="create",
+        description="Make a payment. A refusal by fraud checks, funds or limits is an outcome: read `status`.",
+        dependencies=[Depends(require("payments:write")), Depends(required_key)],
+        status_code=201,
+        response_model=PaymentAnswer,
         responses={202: {"model": PaymentAnswer, "description": "Recorded; still processing. Ask again."}},
-    )  # fmt: skip
-    async def create(request: Request, body: PaymentRequest, caller: Writer, key: Key) -> Response:
-        """Make a payment. A refusal by fraud checks, funds or limits is an outcome: read `status`."""
-        mark = fingerprint("POST", "/v1/payments", await request.body())
-        return _response(await creation.create(caller.tenant, _order(body, actor=caller.actor, key=key, mark=mark)))
+    )
 
     @router.post("/v1/payments/batch", response_model=BatchAnswer)
     async def create_batch(body: BatchRequest, caller: Writer, key: Key) -> Response:

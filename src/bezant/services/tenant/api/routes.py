@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from bezant.contracts.card_numbers import refuse_card_numbers
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.http import Page, caller_of, decode_cursor, encode_cursor, page_limit, require
-from bezant.foundation.idempotency import fingerprint, idempotency_key
+from bezant.foundation.idempotency import fingerprint, required_key
 from bezant.foundation.identity.api_keys import Caller
 from bezant.foundation.internal_calls import InternalCalls
 from bezant.services.tenant.api.schemas import (
@@ -61,7 +61,7 @@ def tenant_routes(
 
     @router.post("/v1/tenants", status_code=202)
     async def register(
-        request: Request, body: TenantRequest, caller: Admin, key: Annotated[str, Depends(idempotency_key)]
+        request: Request, body: TenantRequest, caller: Admin, key: Annotated[str, Depends(required_key)]
     ) -> RegistrationAnswer:
         """Register a tenant. Its database is provisioned in the background; watch `onboarding`."""
         refuse_card_numbers(name=body.name)

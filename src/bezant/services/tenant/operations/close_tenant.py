@@ -26,7 +26,8 @@ async def close_tenant(
         raise NotFound(f"there is no tenant {tenant_id}")
     if row[4] != "suspended":
         raise Conflict(f"the tenant is {row[4]}; suspend it first, so that nothing moves while it is closed")
-    (state,) = await internal.call("transaction", "ledger/closing", tenant_id, [None], ClosingState)
+    states: list[ClosingState] = await internal.call("transaction", "ledger/closing", tenant_id, [None], ClosingState)
+    state = states[0]
     if state.open_holds or state.accounts_with_customer_balance:
         raise TenantInUse(
             f"{state.open_holds} holds and {state.accounts_with_customer_balance} customer or merchant balances are "

@@ -1,5 +1,6 @@
 """Provision on one PostgreSQL cluster that many tenants share: a database each, cloned from a template."""
 
+import contextlib
 from typing import Any
 from uuid import UUID
 
@@ -52,15 +53,13 @@ class SharedCluster:
         """See `Provisioner`. Connections are allowed only once PUBLIC cannot connect any more."""
         name = sql.Identifier(database_name(tenant_id))
         async with await self._connect("postgres") as connection:
-            try:
+            # An earlier attempt may have got this far.
+            with contextlib.suppress(psycopg.errors.DuplicateDatabase):
                 await connection.execute(
                     sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY wal_log ALLOW_CONNECTIONS false").format(
                         name, sql.Identifier(template_name())
                     )
                 )
-            except psycopg.errors.DuplicateDatabase:
-                # An earlier attempt got this far.
-                pass
             failpoint("onboarding.database_created")
             await connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
             await connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
