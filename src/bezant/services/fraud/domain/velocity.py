@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from bezant.contracts.currencies import CURRENCIES
 
 
@@ -39,8 +41,7 @@ class EntityKind(StrEnum):
     """The payer's address; its partners are the accounts that pay from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntityVelocity:
+class EntityVelocity(msgspec.Struct, frozen=True, array_like=True):
     """One entity's recent activity; amounts in major units of the payment's currency."""
 
     count_1m: int = 0

@@ -11,9 +11,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
+import msgspec
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
@@ -33,6 +34,10 @@ from bezant.services.fraud.settings import FraudSettings
 _log = logging.getLogger(__name__)
 _SCRIPT: Final = resources.files(__package__).joinpath("velocity.lua").read_text()
 _SCRIPT_SHA: Final = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_Observed = tuple[str, str, str, int, float, bool]
+"""Entity, payment id, partner, time in ms, amount in major units, whether it counts."""
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(list[EntityVelocity])
 _UNREACHABLE: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
@@ -73,35 +78,29 @@ class VelocityCounters:
 
     async def _observe(self, tenant_id: UUID, requests: Sequence[AssessmentRequest]) -> list[PaymentVelocity]:
         oldest_counted_ms = (self._now_seconds() - self._settings.counting_horizon_seconds) * 1000
+        prefix, partitions = f"{{fraud:{tenant_id.hex}:", self._settings.velocity_partitions
         places: dict[str, list[tuple[int, EntityKind]]] = defaultdict(list)
-        keys: dict[str, list[str]] = defaultdict(list)
-        arguments: dict[str, list[str | bytes | int | float]] = defaultdict(list)
+        observed: dict[str, list[_Observed]] = defaultdict(list)
         for number, request in enumerate(requests):
             for observation in observations(request, oldest_counted_ms):
                 digest = hashlib.blake2b(observation.entity.encode(), digest_size=10).hexdigest()
-                partition = int(digest[:4], 16) % self._settings.velocity_partitions
-                tag = f"{{fraud:{tenant_id.hex}:{partition}}}"
-                entity = f"{tag}:{observation.kind}{digest}"
-                keys[tag] += (f"{entity}:b", f"{entity}:p", f"{entity}:c")
-                arguments[tag] += (
-                    observation.payment_id.bytes,
-                    observation.partner,
-                    observation.at_ms,
-                    observation.amount_major,
-                    "1" if observation.counts else "0",
-                )
+                tag = f"{prefix}{int(digest[:4], 16) % partitions}}}:"
                 places[tag].append((number, observation.kind))
-        header = (
-            2 * self._settings.counting_horizon_seconds,
-            self._settings.partner_memory_days * 86_400,
-            self._settings.partner_limit,
-            *(window.bucket_ms for window in WINDOWS),
-        )
-        calls = [(len(keys[tag]), *keys[tag], *header, *arguments[tag]) for tag in places]
+                observed[tag].append(
+                    (
+                        observation.kind + digest,
+                        observation.payment_id.hex,
+                        observation.partner,
+                        observation.at_ms,
+                        observation.amount_major,
+                        observation.counts,
+                    )
+                )
+        calls = [(tag, _encoder.encode(packed)) for tag, packed in observed.items()]
         found: list[dict[EntityKind, EntityVelocity]] = [{} for _ in requests]
-        for tag, answers in zip(places, await self._call(calls), strict=True):
-            for (number, kind), answer in zip(places[tag], answers, strict=True):
-                found[number][kind] = parse_velocity(answer)
+        for tag, answer in zip(observed, await self._call(calls), strict=True):
+            for (number, kind), velocity in zip(places[tag], _decoder.decode(answer), strict=True):
+                found[number][kind] = velocity
         return [
             PaymentVelocity(
                 source=entities[EntityKind.SOURCE],
@@ -111,18 +110,24 @@ class VelocityCounters:
             for entities in found
         ]
 
-    async def _call(self, calls: Sequence[tuple[Any, ...]]) -> list[list[bytes | str]]:
+    async def _call(self, calls: Sequence[tuple[str, bytes]]) -> list[bytes]:
         try:
             return await self._pipelined("EVALSHA", _SCRIPT_SHA, calls)
         except NoScriptError:
             # A fresh or newly promoted node. Sending the text to all is safe: counting twice does nothing.
             return await self._pipelined("EVAL", _SCRIPT, calls)
 
-    async def _pipelined(self, command: str, script: str, calls: Sequence[tuple[Any, ...]]) -> list[list[bytes | str]]:
+    async def _pipelined(self, command: str, script: str, calls: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        constants = (
+            2 * self._settings.counting_horizon_seconds,
+            self._settings.partner_memory_days * 86_400,
+            self._settings.partner_limit,
+            *(window.bucket_ms for window in WINDOWS),
+        )
         pipeline = self._client.pipeline(transaction=False)
-        for call in calls:
-            pipeline.execute_command(command, script, *call)
-        answers: list[list[bytes | str]] = await pipeline.execute()
+        for tag, observed in calls:
+            pipeline.execute_command(command, script, 1, tag, observed, *constants)
+        answers: list[bytes] = await pipeline.execute()
         return answers
 
 
@@ -141,19 +146,3 @@ def observations(request: AssessmentRequest, oldest_counted_ms: float) -> list[O
         Observation(kind, entity, partner, request.payment_id, at_ms, amount, counts)
         for kind, entity, partner in entities
     ]
-
-
-def parse_velocity(answer: bytes | str) -> EntityVelocity:
-    """Return the velocity in one answer of the script."""
-    text = answer.decode() if isinstance(answer, bytes) else answer
-    count_1m, amount_1m, count_1h, amount_1h, count_24h, amount_24h, partners, is_new = text.split(",")
-    return EntityVelocity(
-        count_1m=int(count_1m),
-        amount_1m=float(amount_1m),
-        count_1h=int(count_1h),
-        amount_1h=float(amount_1h),
-        count_24h=int(count_24h),
-        amount_24h=float(amount_24h),
-        partners_24h=int(partners),
-        partner_is_new=is_new == "1",
-    )
