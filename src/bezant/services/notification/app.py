@@ -1,5 +1,6 @@
 """Wiring of the notification service."""
 
+import asyncio
 from uuid import UUID
 
 from bezant.contracts.events import ReceivedEvent
@@ -28,6 +29,8 @@ def build(context: ServiceContext) -> ServiceParts:
     )
 
     async def enqueue(tenant_id: UUID, events: list[ReceivedEvent]) -> None:
+        # While we wait the consumer's queue fills, so that the next batch is one transaction with many messages.
+        await asyncio.sleep(settings.linger_seconds)
         await dispatcher.guard(tenant_id)
         if await enqueue_events(context.databases, tenant_id, events):
             dispatcher.wake(tenant_id)
