@@ -37,7 +37,9 @@ class Load:
         """Return a fresh idempotency key."""
         return f"{self._run}-{next(self._keys)}"
 
-    async def call(self, method: str, path: str, api_key: str, body: Any = None, key: str | None = None) -> tuple[int, Any]:
+    async def call(
+        self, method: str, path: str, api_key: str, body: Any = None, key: str | None = None
+    ) -> tuple[int, Any]:
         """Return (status, decoded body)."""
         headers = {"authorization": f"Bearer {api_key}", "content-type": "application/json"}
         if method == "POST":
@@ -50,7 +52,9 @@ class Load:
     async def onboard(self, slug: str) -> tuple[Tenant, float]:
         """Register a tenant and return it with the seconds until it was active."""
         started = time.perf_counter()
-        status, answer = await self.call("POST", "/v1/tenants", self.admin_key, {"name": slug, "slug": slug, "rate_limit_per_second": 100_000})
+        status, answer = await self.call(
+            "POST", "/v1/tenants", self.admin_key, {"name": slug, "slug": slug, "rate_limit_per_second": 100_000}
+        )
         assert status == 202, answer
         while True:
             _, tenant = await self.call("GET", f"/v1/tenants/{answer['id']}", self.admin_key)
@@ -62,7 +66,9 @@ class Load:
 
     async def account(self, tenant: Tenant, kind: str, name: str) -> str:
         """Open an account and return its id."""
-        status, answer = await self.call("POST", "/v1/accounts", tenant.api_key, {"name": name, "currency": "USD", "type": kind})
+        status, answer = await self.call(
+            "POST", "/v1/accounts", tenant.api_key, {"name": name, "currency": "USD", "type": kind}
+        )
         assert status == 201, answer
         return str(answer["id"])
 

@@ -13,6 +13,7 @@ import platform
 import random
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -73,7 +74,7 @@ def throw_away_server() -> Iterator[int]:
                 raise RuntimeError((root / "log").read_text())
         yield port
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)
         server.wait(30)
         shutil.rmtree(root)
 

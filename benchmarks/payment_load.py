@@ -22,7 +22,9 @@ async def closed_loop(load: Load, tenants: list[Tenant], *, clients: int, second
         while (began := time.perf_counter()) < stop_at:
             if len(tenants) > clients:
                 tenant = chooser.choice(tenants)
-            status, answer = await load.pay(tenant, tenant.bank, chooser.choice(tenant.customers), chooser.randint(1, 5000))
+            status, answer = await load.pay(
+                tenant, tenant.bank, chooser.choice(tenant.customers), chooser.randint(1, 5000)
+            )
             latencies.append((time.perf_counter() - began) * 1000)
             outcome = str(answer.get("status") if status in (201, 202) else status)
             outcomes[outcome] = outcomes.get(outcome, 0) + 1

@@ -11,6 +11,7 @@ from bezant.cli import platform
 
 GROUPS: Final[Mapping[str, str]] = {
     "admin": "bezant.cli.admin",
+    "demo": "bezant.cli.demo.command",
 }
 """Groups of commands by name: each is the `app` of its module, which is imported when the group is used."""
 

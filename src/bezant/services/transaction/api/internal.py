@@ -42,7 +42,7 @@ def internal_routers(databases: TenantDatabases, writer: Writer) -> list[APIRout
     """Return the routes below `/internal/v1/ledger`, each for the services that need it alone."""
 
     async def commands(tenant_id: UUID, caller: str, items: list[LedgerCommand]) -> list[CommandResult]:
-        works = [_work(caller, command) for command in items]
+        works = [work_of(caller, command) for command in items]
         written = await asyncio.gather(*(writer.write(tenant_id, work) for work in works))
         return [posted.result for posted in written if posted.result is not None]
 
@@ -67,7 +67,8 @@ def internal_routers(databases: TenantDatabases, writer: Writer) -> list[APIRout
     ]
 
 
-def _work(caller: str, command: LedgerCommand) -> Work:
+def work_of(caller: str, command: LedgerCommand) -> Work:
+    """Return what is to be written, on the caller's behalf. Raises `Forbidden` when it may not ask for this."""
     if isinstance(command, OpenAccount | SetAccountStatus | SetAccountLimits):
         if caller != "account":
             raise Forbidden(f"the {caller} service may not manage accounts")

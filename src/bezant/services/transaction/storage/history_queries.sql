@@ -25,11 +25,11 @@ ORDER BY e.account_version DESC LIMIT %(limit)s
 -- name: transfers_by_id
 -- The named transfers.
 SELECT t.id, t.kind, t.currency, t.amount_minor, t.pending_id, t.reverses_id, t.batch_id, t.origin, t.reference,
-  t.metadata, t.created_at, h.state, h.posted_amount_minor, h.expires_at, h.resolved_by, r.id
-FROM ledger.transfers t
-LEFT JOIN ledger.holds h ON h.transfer_id = t.id
-LEFT JOIN ledger.transfers r ON r.reverses_id = t.id
-WHERE t.id = ANY(%(transfer_ids)b::uuid[])
+  t.metadata, t.created_at, h.state, h.posted_amount_minor, h.expires_at, h.resolved_by,
+  (SELECT r.id FROM ledger.transfers r WHERE r.reverses_id = t.id)
+FROM unnest(%(transfer_ids)b::uuid[]) AS wanted(id)
+CROSS JOIN LATERAL (SELECT * FROM ledger.transfers WHERE transfers.id = wanted.id OFFSET 0) t
+LEFT JOIN LATERAL (SELECT * FROM ledger.holds WHERE transfer_id = wanted.id OFFSET 0) h ON true
 
 -- name: legs
 -- The lines of transfers, those that release a hold after those that post.

@@ -3,35 +3,51 @@
 SELECT DISTINCT account_id FROM ledger.entries WHERE transfer_id = ANY(%(transfer_ids)b::uuid[])
 
 -- name: lock_accounts
--- Policy and balances of accounts, locked until the end of the transaction in the order of their ids.
-SELECT id, account_type, currency, normal_side, status, overdraft_limit_minor, daily_limit_minor,
-  posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor,
-  policy_revision, policy_refusal
-FROM ledger.accounts WHERE id = ANY(%(account_ids)b::uuid[]) ORDER BY id FOR NO KEY UPDATE
+-- Policy and balances of accounts, locked until the end of the transaction in the order given. One look-up by
+-- index for each (see `tests/transaction/test_query_plans.py`): a plan for `= ANY` that was made while the
+-- table was empty reads the whole table for as long as the connection lives.
+SELECT a.* FROM unnest(%(account_ids)b::uuid[]) AS wanted(id)
+CROSS JOIN LATERAL (
+  SELECT id, account_type, currency, normal_side, status, overdraft_limit_minor, daily_limit_minor,
+    posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor,
+    policy_revision, policy_refusal
+  FROM ledger.accounts WHERE accounts.id = wanted.id FOR NO KEY UPDATE
+) a
 
 -- name: read_accounts
 -- Policy and balances of accounts as they are now, without locking them.
-SELECT id, account_type, currency, normal_side, status, overdraft_limit_minor, daily_limit_minor,
-  posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor,
-  policy_revision, policy_refusal
-FROM ledger.accounts WHERE id = ANY(%(account_ids)b::uuid[])
+SELECT a.* FROM unnest(%(account_ids)b::uuid[]) AS wanted(id)
+CROSS JOIN LATERAL (
+  SELECT id, account_type, currency, normal_side, status, overdraft_limit_minor, daily_limit_minor,
+    posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor,
+    policy_revision, policy_refusal
+  FROM ledger.accounts WHERE accounts.id = wanted.id OFFSET 0
+) a
 
 -- name: known_transfers
 -- The time, and those of the named transfers that exist with the one that reversed them.
-SELECT clock.now, t.id, t.kind, t.currency, t.amount_minor, t.fingerprint, t.origin, t.created_at, r.id
+SELECT clock.now, t.*
 FROM (SELECT clock_timestamp() AS now) clock
-LEFT JOIN ledger.transfers t ON t.id = ANY(%(transfer_ids)b::uuid[])
-LEFT JOIN ledger.transfers r ON r.reverses_id = t.id
+LEFT JOIN (
+  SELECT found.*, (SELECT r.id FROM ledger.transfers r WHERE r.reverses_id = found.id)
+  FROM unnest(%(transfer_ids)b::uuid[]) AS wanted(id)
+  CROSS JOIN LATERAL (
+    SELECT id, kind, currency, amount_minor, fingerprint, origin, created_at
+    FROM ledger.transfers WHERE transfers.id = wanted.id OFFSET 0
+  ) found
+) t ON true
 
 -- name: holds_with_legs
 -- The named holds, one row for each of their legs.
 SELECT h.transfer_id, t.currency, t.origin, h.state, h.amount_minor, h.posted_amount_minor, h.expires_at,
   h.limit_day, h.resolved_by, e.account_id, e.direction, e.amount_minor
-FROM ledger.holds h
-JOIN ledger.transfers t ON t.id = h.transfer_id
-JOIN ledger.entries e ON e.transfer_id = h.transfer_id
-WHERE h.transfer_id = ANY(%(transfer_ids)b::uuid[])
-ORDER BY h.transfer_id, e.leg
+FROM unnest(%(transfer_ids)b::uuid[]) WITH ORDINALITY AS wanted(id, place)
+CROSS JOIN LATERAL (SELECT * FROM ledger.holds WHERE transfer_id = wanted.id OFFSET 0) h
+CROSS JOIN LATERAL (SELECT currency, origin FROM ledger.transfers WHERE id = wanted.id OFFSET 0) t
+CROSS JOIN LATERAL (
+  SELECT leg, account_id, direction, amount_minor FROM ledger.entries WHERE transfer_id = wanted.id OFFSET 0
+) e
+ORDER BY wanted.place, e.leg
 
 -- name: posted_legs
 -- What the named transfers posted.
@@ -71,7 +87,8 @@ SELECT * FROM unnest(%(transfer_ids)b::uuid[], %(states)b::text[], %(amounts)b::
 UPDATE ledger.holds h SET state = r.state, posted_amount_minor = r.posted_amount_minor, resolved_by = r.resolved_by
 FROM unnest(%(transfer_ids)b::uuid[], %(states)b::text[], %(posted_amounts)b::bigint[], %(resolved_by)b::uuid[])
   AS r(transfer_id, state, posted_amount_minor, resolved_by)
-WHERE h.transfer_id = r.transfer_id
+CROSS JOIN LATERAL (SELECT ctid FROM ledger.holds WHERE transfer_id = r.transfer_id OFFSET 0) place
+WHERE h.ctid = place.ctid
 
 -- name: insert_account
 -- Open an account; False when the id is taken.

@@ -57,7 +57,7 @@ async def read_book(tx: TenantTransaction, commands: Iterable[Submitted]) -> Boo
 
 async def lock_accounts(tx: TenantTransaction, account_ids: set[UUID]) -> dict[UUID, LedgerAccount]:
     """Lock the accounts that exist, in the order of their ids, so that two groups never wait in a circle."""
-    rows = await tx.fetch_all(QUERIES["lock_accounts"], {"account_ids": list(account_ids)})
+    rows = await tx.fetch_all(QUERIES["lock_accounts"], {"account_ids": sorted(account_ids)})
     return {row[0]: ledger_account(row) for row in rows}
 
 

@@ -1,0 +1,78 @@
+"""Show what the demo did."""
+
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bezant.cli.demo.check import TenantReport
+
+_ORDER = ("captured", "partially_refunded", "refunded", "authorized", "requires_review", "voided", "declined", "failed",
+          "expired", "processing")  # fmt: skip
+
+
+def show_report(console: Console, reports: list[TenantReport]) -> None:
+    """Print the onboarding timeline, the outcomes and the checks of every tenant."""
+    console.print()
+    console.print(_onboarding(reports))
+    console.print(_outcomes(reports))
+    console.print(_checks(reports))
+    for report in reports:
+        for failure in report.failures:
+            console.print(f"  ✗ {report.slug}: {failure}", style="red", markup=False)
+
+
+def _milliseconds(start: str, end: str | None) -> str:
+    if end is None:
+        return "-"
+    passed = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+    return f"{passed.total_seconds() * 1000:.0f}"
+
+
+def _onboarding(reports: list[TenantReport]) -> Table:
+    table = Table(title="Onboarding, milliseconds per step", title_justify="left")
+    table.add_column("tenant")
+    steps: list[dict[str, Any]] = reports[0].onboarding["steps"]
+    for step in steps:
+        table.add_column(step["name"].replace("_", " "), justify="right")
+    table.add_column("in all", justify="right", style="bold")
+    for report in reports:
+        cells = [_milliseconds(step["started_at"], step["finished_at"]) for step in report.onboarding["steps"]]
+        table.add_row(report.slug, *cells, str(report.onboarding["duration_ms"]))
+    return table
+
+
+def _outcomes(reports: list[TenantReport]) -> Table:
+    table = Table(title="Payments by outcome", title_justify="left")
+    table.add_column("tenant")
+    table.add_column("what it does")
+    present = [status for status in _ORDER if any(report.outcomes.get(status) for report in reports)]
+    for status in present:
+        table.add_column(status.replace("_", " "), justify="right")
+    for report in reports:
+        table.add_row(report.slug, report.story, *(str(report.outcomes.get(status, 0)) for status in present))
+    return table
+
+
+def _checks(reports: list[TenantReport]) -> Table:
+    table = Table(title="Checks", title_justify="left")
+    for name in ("tenant", "requests", "per second", "repeated safely", "balances", "ledger", "audit log", "webhooks"):
+        table.add_column(name, justify="left" if name == "tenant" else "right")
+    for report in reports:
+        ledger = report.ledger
+        table.add_row(
+            report.slug,
+            str(report.requests),
+            f"{report.requests / report.seconds:.0f}" if report.seconds else "-",
+            str(report.repeated),
+            f"{report.balances_checked} as expected" if not _names(report, "balance") else "[red]differ[/red]",
+            f"{ledger['entries']} entries consistent" if ledger["consistent"] else "[red]inconsistent[/red]",
+            f"{report.audit_entries} verified" if report.audit_problem is None else "[red]not verified[/red]",
+            f"{report.webhooks} genuine" if not _names(report, "webhook") else "[red]see below[/red]",
+        )
+    return table
+
+
+def _names(report: TenantReport, word: str) -> bool:
+    return any(word in failure for failure in report.failures)
