@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     pool_max_connections: int = Field(20, ge=1)
     process_connection_cap: int = Field(100, ge=2)
     pool_idle_seconds: float = 300.0
-    pool_checkout_timeout_seconds: float = 2.0
+    pool_checkout_timeout_seconds: float = 4.0
     transaction_timeout_seconds: float = 5.0
     statement_timeout_seconds: float = 10.0
     connect_timeout_seconds: int = 2

@@ -19,8 +19,12 @@ from bezant.cli.demo.scenario import (
     to_lines,
 )
 
-_FIRST = ["Ana", "Bruno", "Carla", "Davi", "Elisa", "Felix", "Gita", "Hugo", "Ines", "Jonas", "Kaya", "Luca", "Mina", "Noah", "Olga", "Petra", "Rui", "Sara", "Tariq", "Yuki"]
-_LAST = ["Almeida", "Berg", "Costa", "Dias", "Endo", "Farias", "Gomez", "Haddad", "Ito", "Jansen", "Khan", "Lima", "Moreno", "Nakamura", "Ortiz", "Park", "Reis"]
+_FIRST = tuple(
+    ["Ana", "Bruno", "Carla", "Davi", "Elisa", "Felix", "Gita", "Hugo", "Ines", "Jonas", "Kaya", "Luca", "Mina", "Noah", "Olga", "Petra", "Rui", "Sara", "Tariq", "Yuki"]
+)
+_LAST = tuple(
+    ["Almeida", "Berg", "Costa", "Dias", "Endo", "Farias", "Gomez", "Haddad", "Ito", "Jansen", "Khan", "Lima", "Moreno", "Nakamura", "Ortiz", "Park", "Reis"]
+)
 
 
 class _Book:

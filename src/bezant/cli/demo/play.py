@@ -11,6 +11,7 @@ from bezant.cli.demo.scenario import ActionRow, PaymentRow, Phase, TenantScenari
 from bezant.client import ApiProblem, BezantClient
 
 _CONCURRENT = 32
+_WORTH_RETRYING = frozenset({429, 503})
 _SETTLED = frozenset({"captured", "authorized", "requires_review", "declined", "failed", "voided", "expired",
                       "partially_refunded", "refunded"})  # fmt: skip
 Progress = Callable[[str, int], None]
@@ -129,14 +130,20 @@ class Player:
 
     async def _batches(self, phase: Phase) -> None:
         async def send(rows: list[PaymentRow]) -> int:
-            body = {"payments": [{**self._body(row), "idempotency_key": row.ref} for row in rows]}
-            answer = await self._client.post("/v1/payments/batch", body)
-            for row, result in zip(rows, answer["results"], strict=True):
-                if result["payment"] is None:
-                    raise ApiProblem(result["status"], result["problem"])
-                self._played.payments[row.ref] = result["payment"]["id"]
+            waiting = {row.ref: row for row in rows}
+            while waiting:
+                sent = list(waiting.values())
+                body = {"payments": [{**self._body(row), "idempotency_key": row.ref} for row in sent]}
+                answer = await self._client.post("/v1/payments/batch", body)
+                for row, result in zip(sent, answer["results"], strict=True):
+                    if result["payment"] is not None:
+                        self._played.payments[row.ref] = result["payment"]["id"]
+                        del waiting[row.ref]
+                    elif result["status"] not in _WORTH_RETRYING:
+                        raise ApiProblem(result["status"], result["problem"])
+            for result, row in zip(answer["results"], sent, strict=True):
                 if result["payment"]["status"] == "processing":
-                    await self._settled(result["payment"]["id"])
+                    await self._settled(self._played.payments[row.ref])
             return len(rows)
 
         size = phase.batch_size

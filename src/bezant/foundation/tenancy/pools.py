@@ -27,6 +27,7 @@ from bezant.foundation.settings import Settings
 # psycopg_pool reports each failed attempt; the pool metrics and the circuit say the same once.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
+_log = logging.getLogger(__name__)
 ConnectionParameters = Callable[[], Awaitable[dict[str, Any]]]
 _CIRCUIT_SECONDS = 1.0
 _WAITING_PER_TENANT = 2000
@@ -105,11 +106,11 @@ class TenantPool:
                 finally:
                     timer.cancel()
         except (PoolTimeout, PoolClosed, TooManyRequests) as error:
-            self._trip()
+            self._trip(error)
             raise self._unavailable() from error
         except psycopg.OperationalError as error:
             if is_connection_loss(error) or is_bad_credential(error):
-                self._trip()
+                self._trip(error)
             raise
         else:
             self._open_again_at = 0.0
@@ -127,7 +128,11 @@ class TenantPool:
         self._probing = True
         return True
 
-    def _trip(self) -> None:
+    def _trip(self, error: Exception) -> None:
+        if not self._open_again_at:
+            _log.warning(
+                "the database of tenant %s does not answer (%s): %s", self.tenant_id, type(error).__name__, error
+            )
         self._open_again_at = time.monotonic() + _CIRCUIT_SECONDS
 
     def _unavailable(self) -> TenantUnavailable:

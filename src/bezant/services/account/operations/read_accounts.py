@@ -1,6 +1,7 @@
 """Read accounts: one, or a page of them. Change what they are called."""
 
 from collections.abc import Mapping
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,8 @@ from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.account.domain.account import Account
 from bezant.services.account.events.publishes import account_event
 from bezant.services.account.storage import QUERIES, account_from_row
+
+_AFTER_ALL: Final = UUID(int=2**128 - 1)
 
 
 async def read_account(databases: TenantDatabases, tenant_id: UUID, account_id: UUID) -> Account:
@@ -40,7 +43,9 @@ async def list_accounts(
     """
 
     async def work(tx: TenantTransaction) -> list[Account]:
-        rows = await tx.fetch_all(QUERIES["accounts_page"], {"before": before, "limit": limit + 1, **filters})
+        rows = await tx.fetch_all(
+            QUERIES["accounts_page"], {"before": before or _AFTER_ALL, "limit": limit + 1, **filters}
+        )
         return [account_from_row(row) for row in rows]
 
     accounts = await databases.run(tenant_id, work)

@@ -15,15 +15,14 @@ CREATE TABLE account.accounts (
   metadata jsonb NOT NULL,
   revision bigint NOT NULL DEFAULT 0,
   change jsonb,
-  changing_since timestamptz,
+  unfinished_since timestamptz,
   created_by text NOT NULL,
   created_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL,
-  CHECK ((change IS NULL) = (changing_since IS NULL)),
+  CHECK ((status = 'opening' OR change IS NOT NULL) = (unfinished_since IS NOT NULL)),
   CHECK ((account_type = 'settlement') = (overdraft_limit_minor IS NULL))
 );
-CREATE INDEX accounts_unfinished ON account.accounts (coalesce(changing_since, created_at))
-  WHERE status = 'opening' OR change IS NOT NULL;
+CREATE INDEX accounts_unfinished ON account.accounts (unfinished_since) WHERE unfinished_since IS NOT NULL;
 
 CREATE TABLE account.idempotency (
   key text PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 255),
