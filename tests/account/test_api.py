@@ -123,9 +123,9 @@ async def test_a_repeated_key_gets_the_original_answer(client: Client) -> None:
 async def test_lists_are_filtered_and_paged(client: Client) -> None:
     made = [await client.open(currency=currency) for currency in ("USD", "JPY", "USD", "USD")]
     await client.send("POST", f"/v1/accounts/{made[0]}/freeze")
-    status, page = await client.send("GET", "/v1/accounts?limit=2&currency=USD")
+    _, page = await client.send("GET", "/v1/accounts?limit=2&currency=USD")
     assert [account["id"] for account in page["data"]] == [made[3], made[2]]
-    _status, page = await client.send("GET", f"/v1/accounts?limit=2&currency=USD&cursor={page['next_cursor']}")
+    _, page = await client.send("GET", f"/v1/accounts?limit=2&currency=USD&cursor={page['next_cursor']}")
     assert [account["id"] for account in page["data"]] == [made[0]]
     assert page["next_cursor"] is None
     _, page = await client.send("GET", "/v1/accounts?status=frozen&type=customer")

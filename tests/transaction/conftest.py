@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -107,7 +108,7 @@ def server() -> Iterator[Server]:
         asyncio.run(_migrate(found))
         yield found
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         process.wait(20)
         shutil.rmtree(root)
 

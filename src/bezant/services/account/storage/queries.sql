@@ -67,7 +67,7 @@ RETURNING id, name, account_type, currency, status, overdraft_limit_minor, daily
 -- name: unfinished
 -- Accounts whose opening or change was left unfinished for some seconds, the longest first.
 SELECT id, status = 'opening' FROM account.accounts
-WHERE unfinished_since < clock_timestamp() - make_interval(secs => %(older_than_seconds)s)
+WHERE unfinished_since < now() - make_interval(secs => %(older_than_seconds)s)
 ORDER BY unfinished_since LIMIT 100
 
 -- name: any_unfinished
