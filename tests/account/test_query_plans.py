@@ -9,8 +9,8 @@ from bezant.services.account.storage import QUERIES
 
 from .conftest import Accounts
 
-BY_ANALYSIS = {"accounts_page"}
-"""Lists for people: the first ANALYZE of the grown table replaces their plan soon enough."""
+BY_ANALYSIS = {"accounts_page", "unfinished"}
+"""A list for people and a rare look at what a crash left: the first ANALYZE mends their plans soon enough."""
 
 
 @pytest.mark.parametrize("name", sorted(set(QUERIES) - BY_ANALYSIS))
