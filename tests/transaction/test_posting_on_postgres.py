@@ -56,6 +56,24 @@ async def test_random_histories_agree_with_the_oracle_and_the_check(ledger: Ledg
         assert balance.pending_outgoing_minor == oracle.held(account_id, "debit")
 
 
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(100, 140))
+async def test_long_concurrent_histories_leave_consistent_books(ledger: LedgerDatabase, seed: int) -> None:
+    histories = await open_all(ledger, seed)
+    rng = random.Random(seed)
+    groups = [[histories.item() for _ in range(rng.randint(1, 60))] for _ in range(60)]
+
+    async def worker(mine: list[list[Item]]) -> None:
+        for group in mine:
+            await ledger.post(*group)
+            await expire_holds(ledger.databases, ledger.tenant_id)
+
+    await asyncio.gather(*(worker(groups[number::6]) for number in range(6)))
+    check = await ledger.check()
+    assert check.consistent, check.differences
+
+
 async def test_concurrent_random_histories_leave_consistent_books(ledger: LedgerDatabase) -> None:
     histories = await open_all(ledger, 99)
     groups = [[histories.item() for _ in range(20)] for _ in range(24)]

@@ -19,12 +19,14 @@ from bezant.cli.demo.scenario import (
     to_lines,
 )
 
-_FIRST = tuple(
-    ["Ana", "Bruno", "Carla", "Davi", "Elisa", "Felix", "Gita", "Hugo", "Ines", "Jonas", "Kaya", "Luca", "Mina", "Noah", "Olga", "Petra", "Rui", "Sara", "Tariq", "Yuki"]
-)
-_LAST = tuple(
-    ["Almeida", "Berg", "Costa", "Dias", "Endo", "Farias", "Gomez", "Haddad", "Ito", "Jansen", "Khan", "Lima", "Moreno", "Nakamura", "Ortiz", "Park", "Reis"]
-)
+_FIRST = [
+    "Ana", "Bruno", "Carla", "Davi", "Elisa", "Felix", "Gita", "Hugo", "Ines", "Jonas",
+    "Kaya", "Luca", "Mina", "Noah", "Olga", "Petra", "Rui", "Sara", "Tariq", "Yuki",
+]  # fmt: skip
+_LAST = [
+    "Almeida", "Berg", "Costa", "Dias", "Endo", "Farias", "Gomez", "Haddad", "Ito", "Jansen",
+    "Khan", "Lima", "Moreno", "Nakamura", "Ortiz", "Park", "Reis",
+]  # fmt: skip
 
 
 class _Book:

@@ -1,6 +1,7 @@
 """Leave a hint in the control database by when a tenant's holds must be looked at."""
 
 import logging
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
@@ -13,6 +14,7 @@ from bezant.services.transaction.domain.book import Submitted
 
 HOLD_EXPIRY: Final = "hold_expiry"
 _MAX_TENANTS: Final = 50_000
+_SILENT_SECONDS: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -22,6 +24,7 @@ class ExpiryHints:
     def __init__(self, due_work: DueWork) -> None:
         self._due_work = due_work
         self._hinted: dict[UUID, datetime] = {}
+        self._silent_until = 0.0
 
     async def before(self, tenant_id: UUID, commands: Iterable[Submitted]) -> None:
         """Leave the hint before the holds are made, so that a crash cannot leave holds without one.
@@ -40,9 +43,13 @@ class ExpiryHints:
         hinted = self._hinted.get(tenant_id)
         if hinted is not None and datetime.now(UTC) < hinted <= earliest:
             return
+        if time.monotonic() < self._silent_until:
+            return
         try:
             await self._due_work.schedule(tenant_id, HOLD_EXPIRY, earliest)
         except Problem as error:
+            # Transfers go on while the control database is away; they must not each wait for it.
+            self._silent_until = time.monotonic() + _SILENT_SECONDS
             _log.warning("no hint for the holds of tenant %s: %s", tenant_id, error.detail)
             return
         if len(self._hinted) >= _MAX_TENANTS:
