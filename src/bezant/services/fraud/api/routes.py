@@ -12,16 +12,13 @@ from bezant.contracts.internal.fraud import AssessmentRequest, PaymentContext
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
 from bezant.foundation.identity.api_keys import Caller
 from bezant.foundation.tenancy import TenantDatabases
+from bezant.services.fraud.api.rule_schemas import RulesHistoryOut, RulesIn, RulesOut, RulesVersionOut
 from bezant.services.fraud.api.schemas import (
     AssessmentOut,
     CaseDecisionIn,
     CaseOut,
     DryRunIn,
     JudgementOut,
-    RulesHistoryOut,
-    RulesIn,
-    RulesOut,
-    RulesVersionOut,
 )
 from bezant.services.fraud.domain.cases import CaseStatus
 from bezant.services.fraud.operations.assess_payments import AssessPayments

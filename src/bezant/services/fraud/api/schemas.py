@@ -1,4 +1,4 @@
-"""Requests and answers of the public fraud API."""
+"""Requests and answers about assessments and cases."""
 
 import ipaddress
 from datetime import datetime
@@ -10,23 +10,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from bezant.contracts.annotations import Text
 from bezant.contracts.fraud_events import CaseDecision
 from bezant.contracts.internal.fraud import Assessment, Decision
-from bezant.contracts.money import CurrencyCode, Money
+from bezant.contracts.money import Money
 from bezant.services.fraud.domain.cases import Case, CaseStatus, StoredAssessment
-from bezant.services.fraud.domain.compiled_rules import MAX_EXPRESSION_LENGTH, MAX_RULES
-from bezant.services.fraud.domain.rules import (
-    DEFAULT_RULES,
-    DEFAULT_RULESET,
-    THRESHOLDS,
-    VARIABLES,
-    BlockLists,
-    Rule,
-    RuleAction,
-    Ruleset,
-)
-from bezant.services.fraud.operations.change_rules import RulesetRecord, RulesetSummary
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A request body; fields that are not known are refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -37,7 +27,7 @@ def _address(text: str) -> str:
 Ip = Annotated[str, Field(max_length=45, examples=["203.0.113.7"]), AfterValidator(_address)]
 
 
-class ContextIn(_Strict):
+class ContextIn(Strict):
     """What the caller's product knows about the person paying; all optional."""
 
     ip: Ip | None = None
@@ -47,7 +37,7 @@ class ContextIn(_Strict):
     country: str | None = Field(None, pattern="^[A-Z]{2}$", examples=["BR"])
 
 
-class DryRunIn(_Strict):
+class DryRunIn(Strict):
     """A payment that is judged without being made."""
 
     source_account_id: UUID
@@ -157,160 +147,8 @@ class CaseOut(BaseModel):
         )
 
 
-class CaseDecisionIn(_Strict):
+class CaseDecisionIn(Strict):
     """How a person settles a case."""
 
     decision: CaseDecision
     note: Text = Field("", max_length=2_000, description="Why; kept with the case and in the audit log")
-
-
-class RuleIn(_Strict):
-    """A rule; `code` is the reason that a payment gets when it matches."""
-
-    code: str = Field(pattern="^[a-z][a-z0-9_]{1,63}$", examples=["night_payment"])
-    description: Text = Field("", max_length=500)
-    action: RuleAction
-    score: int = Field(50, ge=1, le=100, strict=True)
-    expression: Text = Field(
-        min_length=1,
-        max_length=MAX_EXPRESSION_LENGTH,
-        description="CEL (https://cel.dev) that answers true for a suspicious payment",
-        examples=["amount > limit_review_amount && hour_utc < 5"],
-    )
-    enabled: bool = True
-
-
-class BlockListsIn(_Strict):
-    """Parties that no payment may have."""
-
-    account_ids: set[UUID] = Field(default_factory=set, max_length=10_000)
-    device_ids: set[Annotated[Text, Field(min_length=1, max_length=200)]] = Field(
-        default_factory=set, max_length=10_000
-    )
-    ips: set[Ip] = Field(default_factory=set, max_length=10_000)
-    emails: set[Annotated[Text, Field(min_length=3, max_length=320)]] = Field(default_factory=set, max_length=10_000)
-    countries: set[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = Field(default_factory=set, max_length=300)
-
-
-ThresholdValues = dict[Annotated[str, Field(max_length=100)], Annotated[float, Field(ge=0, le=1e18)]]
-
-
-class RulesIn(_Strict):
-    """A whole rule set. A part that is left out is the one that ships with the product."""
-
-    rules: list[RuleIn] | None = Field(None, max_length=MAX_RULES)
-    thresholds: ThresholdValues = Field(
-        default_factory=dict,
-        description="In major units; amounts are scaled by the currency's order of magnitude",
-        examples=[{"review_amount": 5000}],
-    )
-    thresholds_by_currency: dict[CurrencyCode, ThresholdValues] = Field(
-        default_factory=dict,
-        description="In major units of that currency",
-        examples=[{"JPY": {"review_amount": 750000}}],
-    )
-    block_lists: BlockListsIn = BlockListsIn()
-    based_on_version: int | None = Field(None, ge=1, description="Refuse with 409 unless this version is active")
-    note: Text = Field("", max_length=2_000, description="Why; kept in the history")
-
-    def ruleset(self) -> Ruleset:
-        """Return the rule set that is asked for; its version is assigned when it is activated."""
-        return Ruleset(
-            version=0,
-            rules=DEFAULT_RULES if self.rules is None else tuple(Rule(**rule.model_dump()) for rule in self.rules),
-            thresholds=DEFAULT_RULESET.thresholds | self.thresholds,
-            thresholds_by_currency=dict(self.thresholds_by_currency),
-            block_lists=BlockLists(
-                account_ids=frozenset(str(account_id) for account_id in self.block_lists.account_ids),
-                device_ids=frozenset(self.block_lists.device_ids),
-                ips=frozenset(self.block_lists.ips),
-                emails=frozenset(email.lower() for email in self.block_lists.emails),
-                countries=frozenset(self.block_lists.countries),
-            ),
-        )
-
-
-class RuleOut(RuleIn):
-    """A rule as it is stored."""
-
-
-class VariableOut(BaseModel):
-    """Something that a rule can look at."""
-
-    type: str
-    description: str
-    needs_velocity: bool = Field(description="Rules that use it are passed over while the counters are unreachable")
-
-
-class RulesOut(BaseModel):
-    """A rule set."""
-
-    version: int
-    rules: list[RuleOut]
-    thresholds: dict[str, float]
-    thresholds_by_currency: dict[str, dict[str, float]]
-    block_lists: BlockListsIn
-    note: str
-    created_by: str | None = Field(description="Null for the rule set that ships with the product")
-    created_at: datetime | None
-    variables: dict[str, VariableOut] = Field(description="What the expressions of rules can use")
-    threshold_descriptions: dict[str, str]
-
-    @classmethod
-    def of(cls, record: RulesetRecord) -> Self:
-        """Return the answer for a rule set."""
-        ruleset, lists = record.ruleset, record.ruleset.block_lists
-        return cls(
-            version=ruleset.version,
-            rules=[
-                RuleOut(
-                    code=rule.code,
-                    description=rule.description,
-                    action=rule.action,
-                    score=rule.score,
-                    expression=rule.expression,
-                    enabled=rule.enabled,
-                )
-                for rule in ruleset.rules
-            ],
-            thresholds=ruleset.thresholds,
-            thresholds_by_currency=ruleset.thresholds_by_currency,
-            block_lists=BlockListsIn(
-                account_ids={UUID(account_id) for account_id in lists.account_ids},
-                device_ids=set(lists.device_ids),
-                ips=set(lists.ips),
-                emails=set(lists.emails),
-                countries=set(lists.countries),
-            ),
-            note=record.note,
-            created_by=record.created_by,
-            created_at=record.created_at,
-            variables={name: VariableOut(**variable._asdict()) for name, variable in VARIABLES.items()},
-            threshold_descriptions={name: threshold.description for name, threshold in THRESHOLDS.items()},
-        )
-
-
-class RulesVersionOut(BaseModel):
-    """One line of the history."""
-
-    version: int
-    note: str
-    created_by: str | None
-    created_at: datetime | None
-
-    @classmethod
-    def of(cls, summary: RulesetSummary) -> Self:
-        """Return the answer for a line of the history."""
-        return cls(
-            version=summary.version,
-            note=summary.note,
-            created_by=summary.created_by,
-            created_at=summary.created_at,
-        )
-
-
-class RulesHistoryOut(BaseModel):
-    """The history, newest first."""
-
-    data: list[RulesVersionOut]
-    next_before: int | None = Field(description="Send it as `before` for the next page; null on the last one")
