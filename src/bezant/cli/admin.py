@@ -1,11 +1,12 @@
 """`bezant admin`: what only somebody with access to the control database may do."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bezant.cli.keyring import Keyring
+from bezant.cli.platform import DEFAULT_DATA_DIR, DataDir
 from bezant.cli.settings_of_platform import settings_of
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.secrets import open_secret_store
@@ -23,13 +24,17 @@ def admin() -> None:
 @app.command("create-key")
 def create_key(
     name: Annotated[str, typer.Option(help="Who or what the key is for")] = "administrator",
-    data_dir: Annotated[
-        Path | None, typer.Option(help="The platform's data directory; without it the BEZANT_ settings are used")
-    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    from_settings: Annotated[
+        bool, typer.Option("--from-settings", help="Use the BEZANT_ settings instead of a local platform")
+    ] = False,
 ) -> None:
-    """Make an administrator's API key and print it. It is shown this once."""
-    settings = Settings() if data_dir is None else settings_of(data_dir)
-    typer.echo(asyncio.run(make_admin_key(settings, name)))
+    """Make an administrator's API key and print it. It is shown this once; a local platform's keyring keeps it."""
+    settings = Settings() if from_settings else settings_of(data_dir)
+    api_key = asyncio.run(make_admin_key(settings, name))
+    if not from_settings:
+        Keyring(data_dir).put("admin", api_key)
+    typer.echo(api_key)
 
 
 async def make_admin_key(settings: Settings, name: str) -> str:

@@ -15,7 +15,7 @@ _WIDTH_WITHOUT_TERMINAL = 160
 console = Console()
 if not console.is_terminal:
     console.width = _WIDTH_WITHOUT_TERMINAL
-_errors = Console(stderr=True)
+errors = Console(stderr=True)
 
 
 @contextmanager
@@ -27,5 +27,5 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
         if as_json:
             sys.stdout.write(json.dumps({"error": error.code, "message": str(error)}) + "\n")
         else:
-            _errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from error

@@ -10,7 +10,13 @@ from typer.core import TyperGroup
 from bezant.cli import platform
 
 GROUPS: Final[Mapping[str, str]] = {
+    "tenant": "bezant.cli.tenant",
+    "account": "bezant.cli.account",
+    "pay": "bezant.cli.pay",
+    "events": "bezant.cli.events",
+    "audit": "bezant.cli.audit",
     "admin": "bezant.cli.admin",
+    "contracts": "bezant.cli.contracts",
     "demo": "bezant.cli.demo.command",
 }
 """Groups of commands by name: each is the `app` of its module, which is imported when the group is used."""

@@ -35,7 +35,7 @@ def _replicas(values: Sequence[str]) -> dict[str, int]:
 
 
 @app.command()
-def up(  # noqa: PLR0917  Typer passes options by name
+def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     port: Annotated[int, typer.Option(help="The gateway's port.")] = 8080,
     port_base: Annotated[

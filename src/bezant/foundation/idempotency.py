@@ -10,11 +10,11 @@ resource_id uuid not null, response_status integer, response_body text, created_
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import Request
+from fastapi import Header, Request
 from psycopg import AsyncConnection, sql
 
 from bezant.contracts.problems import IdempotencyKeyMissing, IdempotencyKeyReused, InvalidRequest
@@ -48,9 +48,18 @@ def checked_key(key: str | None) -> str:
     return key
 
 
-async def required_key(request: Request) -> str:
-    """Return the request's Idempotency-Key, as a dependency of a route."""
-    return idempotency_key(request)
+async def required_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            max_length=_MAX_KEY_CHARACTERS,
+            description="A value of your choice, the same for every attempt at this request. Required: the request "
+            "takes effect once, and every repetition gets the first answer.",
+        ),
+    ] = None,
+) -> str:
+    """Return the request's Idempotency-Key, as a dependency of a route. Raises `IdempotencyKeyMissing`."""
+    return checked_key(idempotency_key)
 
 
 def fingerprint(method: str, path: str, body: bytes) -> bytes:

@@ -19,17 +19,17 @@ from bezant.foundation.idempotency import checked_key, fingerprint, required_key
 from bezant.foundation.identity.api_keys import Caller
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.payment.api.schemas import (
-    BatchAnswer,
-    BatchRequest,
-    CaptureRequest,
     IdempotencyAnswer,
     PaymentAnswer,
+    PaymentBatchAnswer,
+    PaymentBatchRequest,
+    PaymentCaptureRequest,
     PaymentRequest,
+    PaymentVoidRequest,
     RefundAnswer,
     RefundList,
     RefundRequest,
     SplitSchema,
-    VoidRequest,
 )
 from bezant.services.payment.domain.payments import ActionKind, Split
 from bezant.services.payment.operations import read_payments
@@ -115,8 +115,8 @@ def payment_routes(databases: TenantDatabases, creation: PaymentCreation, action
         responses={202: {"model": PaymentAnswer, "description": "Recorded; still processing. Ask again."}},
     )
 
-    @router.post("/v1/payments/batch", response_model=BatchAnswer)
-    async def create_batch(body: BatchRequest, caller: Writer, key: Key) -> Response:
+    @router.post("/v1/payments/batch", response_model=PaymentBatchAnswer)
+    async def create_batch(body: PaymentBatchRequest, caller: Writer, key: Key) -> Response:
         """Make up to 500 independent payments; each is answered as if it had been sent alone."""
 
         async def one(position: int) -> dict[str, Any]:
@@ -158,10 +158,10 @@ def payment_routes(databases: TenantDatabases, creation: PaymentCreation, action
 
     @router.post("/v1/payments/{payment_id}/capture", response_model=PaymentAnswer)
     async def capture(
-        request: Request, payment_id: UUID, caller: Writer, key: Key, body: CaptureRequest | None = None
+        request: Request, payment_id: UUID, caller: Writer, key: Key, body: PaymentCaptureRequest | None = None
     ) -> Response:
         """Capture an authorized payment, in whole or in part; the rest is released."""
-        wanted = body or CaptureRequest()
+        wanted = body or PaymentCaptureRequest()
         refuse_card_numbers(reference=wanted.reference)
         order = ActionOrder(
             payment_id, ActionKind.CAPTURE, caller.actor, wanted.amount_minor,
@@ -172,10 +172,10 @@ def payment_routes(databases: TenantDatabases, creation: PaymentCreation, action
 
     @router.post("/v1/payments/{payment_id}/void", response_model=PaymentAnswer)
     async def void(
-        request: Request, payment_id: UUID, caller: Writer, key: Key, body: VoidRequest | None = None
+        request: Request, payment_id: UUID, caller: Writer, key: Key, body: PaymentVoidRequest | None = None
     ) -> Response:
         """Release the hold of a payment that is authorized or under review."""
-        wanted = body or VoidRequest()
+        wanted = body or PaymentVoidRequest()
         refuse_card_numbers(reference=wanted.reference)
         order = ActionOrder(
             payment_id, ActionKind.VOID, caller.actor, reference=wanted.reference, key=key,

@@ -53,19 +53,19 @@ class PaymentRequest(_Request):
     )
 
 
-class BatchItem(PaymentRequest):
+class PaymentBatchItem(PaymentRequest):
     """One payment of a batch; `idempotency_key` is the batch's key and the position unless it is given."""
 
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
 
 
-class BatchRequest(_Request):
+class PaymentBatchRequest(_Request):
     """Independent payments: each has its own outcome."""
 
-    payments: Annotated[list[BatchItem], Field(min_length=1, max_length=MAX_BATCH)]
+    payments: Annotated[list[PaymentBatchItem], Field(min_length=1, max_length=MAX_BATCH)]
 
 
-class CaptureRequest(_Request):
+class PaymentCaptureRequest(_Request):
     """How much to capture; without an amount all of it. The rest of the hold is released."""
 
     amount_minor: AmountMinor | None = None
@@ -75,7 +75,7 @@ class CaptureRequest(_Request):
     reference: _ShortText = ""
 
 
-class VoidRequest(_Request):
+class PaymentVoidRequest(_Request):
     """Why the payment is voided."""
 
     reference: _ShortText = ""
@@ -140,7 +140,7 @@ class RefundList(BaseModel):
     data: list[RefundAnswer]
 
 
-class BatchResult(BaseModel):
+class PaymentBatchResult(BaseModel):
     """The outcome of one payment of a batch, as if it had been sent alone."""
 
     status: int = Field(description="The HTTP status that the payment alone would have got")
@@ -148,10 +148,10 @@ class BatchResult(BaseModel):
     problem: dict[str, Any] | None = None
 
 
-class BatchAnswer(BaseModel):
+class PaymentBatchAnswer(BaseModel):
     """One result for each payment, in order."""
 
-    results: list[BatchResult]
+    results: list[PaymentBatchResult]
 
 
 class IdempotencyAnswer(BaseModel):

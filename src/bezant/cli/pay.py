@@ -1,0 +1,158 @@
+"""`bezant pay`: make a payment, and what can be done to one."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+import typer
+
+from bezant.cli.platform import DEFAULT_DATA_DIR
+from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, rows, show, speak
+from bezant.client import BezantClient
+from bezant.contracts.currencies import CURRENCIES
+from bezant.contracts.money import format_amount
+
+app = typer.Typer(help="Make payments and act on them.", no_args_is_help=True)
+PaymentId = Annotated[str, typer.Argument(help="The payment's id.")]
+Key = Annotated[str | None, typer.Option("--key", help="The Idempotency-Key; made for you if left out.")]
+Amount = Annotated[str | None, typer.Option("--amount", help="A part, in major units; all of it if left out.")]
+
+
+def amount_minor(text: str, currency: str) -> int:
+    """Return the minor units of an amount in major units. Raises `typer.BadParameter` for what is not one."""
+    try:
+        exact = Decimal(text).scaleb(CURRENCIES[currency].exponent)
+    except KeyError as error:
+        raise typer.BadParameter(f"{currency} is not a currency that Bezant knows") from error
+    except InvalidOperation as error:
+        raise typer.BadParameter(f"{text!r} is not an amount") from error
+    if exact != exact.to_integral_value() or exact <= 0:
+        raise typer.BadParameter(f"{text} is not a positive amount with {CURRENCIES[currency].exponent} decimals")
+    return int(exact)
+
+
+def _facts(payment: dict[str, Any]) -> dict[str, Any]:
+    currency = payment["amount"]["currency"]
+    return {
+        "id": payment["id"],
+        "status": payment["status"],
+        "amount": format_amount(payment["amount"]["amount_minor"], currency),
+        "captured": format_amount(payment["captured"]["amount_minor"], currency),
+        "refunded": format_amount(payment["refunded"]["amount_minor"], currency),
+        "reason": payment["reason_code"],
+        "risk": f"{payment['risk']['decision']} {payment['risk']['score']} {' '.join(payment['risk']['reasons'])}",
+    }
+
+
+@app.command()
+def create(
+    source: Annotated[str, typer.Argument(help="The account that pays.")],
+    destination: Annotated[str, typer.Argument(help="The account that is paid.")],
+    amount: Annotated[str, typer.Argument(help="In major units, e.g. 12.50.")],
+    currency: Annotated[str, typer.Argument(help="Its currency.")] = "USD",
+    manual: Annotated[bool, typer.Option("--manual", help="Hold the money until it is captured.")] = False,
+    reference: Annotated[str, typer.Option(help="Text of your own.")] = "",
+    key: Key = None,
+    tenant: Tenant = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Make a payment. Exit code 2 when it was declined or failed."""
+    body = {
+        "source_account_id": source,
+        "destination_account_id": destination,
+        "amount": {"amount_minor": amount_minor(amount, currency), "currency": currency},
+        "capture": "manual" if manual else "automatic",
+        "reference": reference,
+    }
+
+    async def work(client: BezantClient) -> Any:
+        return await client.post("/v1/payments", body, key=key)
+
+    made = speak(url, key_of(data_dir, tenant), work)
+    show(made, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
+    raise typer.Exit(2 if made["status"] in ("declined", "failed") else 0)
+
+
+@app.command("show")
+def show_payment(
+    payment_id: PaymentId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Show one payment."""
+
+    async def work(client: BezantClient) -> Any:
+        return await client.get(f"/v1/payments/{payment_id}")
+
+    found = speak(url, key_of(data_dir, tenant), work)
+    show(found, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
+
+
+@app.command("list")
+def list_payments(
+    limit: Annotated[int, typer.Option(help="How many.")] = 50, tenant: Tenant = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """List payments, newest first."""
+
+    async def work(client: BezantClient) -> Any:
+        return (await client.get("/v1/payments", limit=limit))["data"]
+
+    show(
+        speak(url, key_of(data_dir, tenant), work),
+        as_json=as_json,
+        table=lambda found: rows(
+            "Payments",
+            ["created", "status", "amount", "reason", "reference", "id"],
+            [
+                [p["created_at"][:19], p["status"], format_amount(p["amount"]["amount_minor"], p["amount"]["currency"]),
+                 p["reason_code"], p["reference"], p["id"]]
+                for p in found
+            ],
+        ),
+    )  # fmt: skip
+
+
+def _act(what: str, payment_id: str, amount: str | None, key: str | None, session: tuple[Any, str, str | None]) -> Any:
+    data_dir, url, tenant = session
+
+    async def work(client: BezantClient) -> Any:
+        body = {}
+        if amount is not None:
+            payment = await client.get(f"/v1/payments/{payment_id}")
+            body["amount_minor"] = amount_minor(amount, payment["amount"]["currency"])
+        return await client.post(f"/v1/payments/{payment_id}/{what}", body, key=key)
+
+    return speak(url, key_of(data_dir, tenant), work)
+
+
+@app.command()
+def capture(
+    payment_id: PaymentId, amount: Amount = None, key: Key = None, tenant: Tenant = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Capture an authorized payment, in whole or in part."""
+    done = _act("capture", payment_id, amount, key, (data_dir, url, tenant))
+    show(done, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
+
+
+@app.command()
+def void(
+    payment_id: PaymentId, key: Key = None, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR,
+    url: Url = DEFAULT_URL, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Release the hold of a payment."""
+    done = _act("void", payment_id, None, key, (data_dir, url, tenant))
+    show(done, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
+
+
+@app.command()
+def refund(
+    payment_id: PaymentId, amount: Amount = None, key: Key = None, tenant: Tenant = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Refund a captured payment, in whole or in part."""
+    done = _act("refund", payment_id, amount, key, (data_dir, url, tenant))
+    show(
+        done, as_json=as_json, table=lambda made: facts("Payment", _facts(made["payment"]) | {"refund": made["status"]})
+    )
