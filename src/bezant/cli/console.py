@@ -1,6 +1,7 @@
 """The terminal, and how errors appear on it: one message that says what to do, and an exit code; never a traceback."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,17 @@ from bezant.local.errors import PlatformError
 
 _WIDTH_WITHOUT_TERMINAL = 160
 
-console = Console()
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on in silence: `bezant up | head` must not end the platform by ending its reader."""
+        self.quiet = True
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+
+
+console = _Console()
 if not console.is_terminal:
     console.width = _WIDTH_WITHOUT_TERMINAL
 errors = Console(stderr=True)

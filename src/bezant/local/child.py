@@ -120,6 +120,7 @@ async def run_to_end(
     log_path: Path,
     environment: Mapping[str, str],
     account: Account | None = None,
+    told_lines: int = 15,
 ) -> None:
     """Run a program that does one thing and ends. Raises `StartFailed` with the end of its log when it fails."""
     child = start(command, log_path=log_path, environment=environment, account=account)
@@ -129,5 +130,5 @@ async def run_to_end(
         await child.stop(signal.SIGKILL, 0)
         raise
     if code != 0:
-        tail = "\n".join(log_files.last_lines(log_path, 15))
+        tail = "\n".join(log_files.last_lines(log_path, told_lines))
         raise StartFailed(f"{what} failed with {code}. Its log is {log_path}:\n{tail}")

@@ -48,6 +48,7 @@ class Preparation:
             f"preparing the {what}",
             [sys.executable, "-m", "bezant.local.preparation", what],
             log_path=self.directory.log(f"prepare-{what}"),
+            told_lines=1,  # the sentence of the error; the rest is for its log
             environment={
                 **self.settings,
                 _USER: self.administrator_user,

@@ -116,9 +116,9 @@ class Supervisor:
             waiting: set[asyncio.Task[None]] = {ready, *tasks}
             while not ready.done():
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                self._refuse_if_stopping()  # first: stopping cancels what still waits
                 for task in done:
                     task.result()
-                self._refuse_if_stopping()
         except BaseException as error:
             if isinstance(error, PlatformError):
                 self._error = error
