@@ -25,12 +25,12 @@ class Problem(Exception):
     def document(self) -> dict[str, Any]:
         """Return the problem details object (RFC 9457 §3)."""
         return {
+            **self.extensions,
             "type": TYPE_BASE + self.code,
             "title": self.title,
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
-            **self.extensions,
         }
 
 

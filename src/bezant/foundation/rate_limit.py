@@ -12,7 +12,7 @@ import time
 from uuid import UUID
 
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from bezant.contracts.problems import RateLimited
 from bezant.foundation.telemetry.metrics import RATE_LIMIT_UNCHECKED, RATE_LIMITED
@@ -94,7 +94,7 @@ class RateLimiter:
                     granted, wait_ms = await self._valkey.eval(
                         _TAKE, 1, f"rate:{{{tenant_id}}}", str(per_second), str(per_second), str(wanted)
                     )
-            except (RedisError, OSError, TimeoutError) as error:
+            except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
                 if self._valkey_back_at == 0.0:
                     _log.warning("rate limits are not checked: Valkey does not answer (%s)", type(error).__name__)
                 self._valkey_back_at = now + _CIRCUIT_SECONDS

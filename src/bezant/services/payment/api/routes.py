@@ -31,7 +31,7 @@ from bezant.services.payment.api.schemas import (
     RefundRequest,
     SplitSchema,
 )
-from bezant.services.payment.domain.payments import ActionKind, Split
+from bezant.services.payment.domain.payments import ActionKind, Split, Status
 from bezant.services.payment.operations import read_payments
 from bezant.services.payment.operations.act_on_payments import ActionOrder, PaymentActions
 from bezant.services.payment.operations.answers import encode, payment_document, refund_document
@@ -137,7 +137,7 @@ def payment_routes(databases: TenantDatabases, creation: PaymentCreation, action
         caller: Reader,
         limit: page_limit = 50,
         cursor: str | None = None,
-        status: str | None = None,
+        status: Status | None = None,
         account_id: UUID | None = None,
     ) -> Response:
         """List payments, newest first."""
@@ -208,7 +208,7 @@ def payment_routes(databases: TenantDatabases, creation: PaymentCreation, action
     @router.get("/v1/idempotency/{key:path}")
     async def idempotency(key: str, caller: Reader) -> IdempotencyAnswer:
         """Return what became of the request with this Idempotency-Key."""
-        record = await read_payments.get_idempotency_record(databases, caller.tenant, key)
+        record = await read_payments.get_idempotency_record(databases, caller.tenant, checked_key(key))
         body = None if record.response_body is None else msgspec.json.decode(record.response_body)
         return IdempotencyAnswer(
             key=record.key,

@@ -6,12 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bezant.contracts.annotations import Metadata, Reference, Text
 from bezant.contracts.money import AmountMinor, Balance, Money
 
 MAX_BATCH = 500
-_Text = Annotated[str, Field(max_length=500)]
-_ShortText = Annotated[str, Field(max_length=200)]
-Metadata = Annotated[dict[Annotated[str, Field(max_length=64)], _Text], Field(max_length=50)]
+_ShortText = Annotated[Text, Field(max_length=200)]
 
 
 class _Request(BaseModel):
@@ -31,7 +30,7 @@ class ContextRequest(_Request):
     ip: _ShortText | None = Field(None, examples=["203.0.113.7"])
     device_id: _ShortText | None = None
     email: _ShortText | None = None
-    user_agent: _Text | None = None
+    user_agent: Annotated[Text, Field(max_length=500)] | None = None
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
 
 
@@ -45,7 +44,7 @@ class PaymentRequest(_Request):
         "automatic", description="`manual` holds the money until you capture it"
     )
     splits: Annotated[list[SplitSchema], Field(max_length=32)] = []
-    reference: _ShortText = Field("", examples=["order 1043"])
+    reference: Reference = ""
     context: ContextRequest = ContextRequest()
     metadata: Metadata = {}
     expires_in_seconds: Annotated[int, Field(ge=1, le=30 * 86400)] = Field(
@@ -56,7 +55,7 @@ class PaymentRequest(_Request):
 class PaymentBatchItem(PaymentRequest):
     """One payment of a batch; `idempotency_key` is the batch's key and the position unless it is given."""
 
-    idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    idempotency_key: Annotated[str, Field(pattern="^[ -~]{1,255}$")] | None = None
 
 
 class PaymentBatchRequest(_Request):
@@ -72,20 +71,20 @@ class PaymentCaptureRequest(_Request):
     splits: Annotated[list[SplitSchema], Field(max_length=32)] | None = Field(
         None, description="How the captured amount is split; without it as the payment says"
     )
-    reference: _ShortText = ""
+    reference: Reference = ""
 
 
 class PaymentVoidRequest(_Request):
     """Why the payment is voided."""
 
-    reference: _ShortText = ""
+    reference: Reference = ""
 
 
 class RefundRequest(_Request):
     """How much to refund; without an amount all that is left."""
 
     amount_minor: AmountMinor | None = None
-    reference: _ShortText = ""
+    reference: Reference = ""
 
 
 class RiskAnswer(BaseModel):

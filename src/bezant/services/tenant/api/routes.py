@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Request
 
 from bezant.contracts.card_numbers import refuse_card_numbers
 from bezant.foundation.control.database import ControlDatabase
@@ -23,6 +23,7 @@ from bezant.services.tenant.api.schemas import (
     StepAnswer,
     TenantAnswer,
     TenantRequest,
+    TenantStatus,
 )
 from bezant.services.tenant.domain.problems import TierNotOffered
 from bezant.services.tenant.domain.steps import Kind
@@ -94,7 +95,7 @@ def tenant_routes(
 
     @router.get("/v1/tenants")
     async def list_all(
-        caller: Admin, limit: page_limit = 50, cursor: str | None = None, status: Annotated[str | None, Query()] = None
+        caller: Admin, limit: page_limit = 50, cursor: str | None = None, status: TenantStatus | None = None
     ) -> Page[TenantAnswer]:
         """List tenants, oldest first."""
         tenants = await read_tenants.list_tenants(control, after=decode_cursor(cursor), limit=limit + 1, status=status)
@@ -173,7 +174,9 @@ def api_key_routes(control: ControlDatabase) -> APIRouter:
         return ApiKeyList(data=[ApiKeyAnswer.model_validate(asdict(key)) for key in keys])
 
     @router.delete("/v1/api-keys/{key_id}", status_code=204)
-    async def revoke(key_id: str, caller: Annotated[Caller, Depends(caller_of)]) -> None:
+    async def revoke(
+        key_id: Annotated[str, Path(pattern="^[a-z0-9]{12}$")], caller: Annotated[Caller, Depends(caller_of)]
+    ) -> None:
         """Revoke a key. It stops working on every instance within 30 seconds."""
         await revoke_api_key(control, caller, key_id)
 

@@ -4,9 +4,12 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from bezant.contracts.annotations import Text
 from bezant.contracts.money import CurrencyCode
+
+TenantStatus = Literal["onboarding", "active", "suspended", "closing", "closed", "failed"]
 
 
 class _Request(BaseModel):
@@ -33,7 +36,7 @@ class TenantPolicies(_Request):
 class TenantRequest(_Request):
     """A tenant to be registered."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200, examples=["Acme Marketplace"])]
+    name: Annotated[Text, Field(min_length=1, max_length=200, examples=["Acme Marketplace"])]
     slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$", examples=["acme"])]
     tier: Literal["shared", "dedicated"] = "shared"
     default_currency: CurrencyCode = "USD"
@@ -79,7 +82,7 @@ class TenantAnswer(BaseModel):
     slug: str
     name: str
     tier: str
-    status: str
+    status: TenantStatus
     default_currency: str
     policies: TenantPolicies
     rate_limit_per_second: int
@@ -103,10 +106,10 @@ class RegistrationAnswer(BaseModel):
 class ApiKeyRequest(_Request):
     """A key to be made."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    scopes: Annotated[list[str], Field(min_length=1, max_length=20)]
+    name: Annotated[Text, Field(min_length=1, max_length=100)]
+    scopes: Annotated[list[Annotated[Text, Field(max_length=50)]], Field(min_length=1, max_length=20)]
     tenant_id: UUID | None = Field(None, description="For administrators: whose key it is; null for an admin key")
-    expires_at: datetime | None = None
+    expires_at: AwareDatetime | None = None
 
 
 class ApiKeyAnswer(BaseModel):

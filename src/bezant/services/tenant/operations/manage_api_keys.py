@@ -7,7 +7,7 @@ from uuid import UUID
 
 from bezant.contracts.problems import Forbidden, NotFound
 from bezant.foundation.control.database import ControlDatabase
-from bezant.foundation.identity.api_keys import ALL_SCOPES, Caller, new_api_key
+from bezant.foundation.identity.api_keys import ALL_SCOPES, GRANTED_ON_REQUEST, Caller, new_api_key
 from bezant.services.tenant.sagas.steps import QUERIES, emit
 
 
@@ -49,8 +49,10 @@ async def create_api_key(
         raise Forbidden(f"there are no scopes {', '.join(unknown)}; choose among {', '.join(sorted(ALL_SCOPES))}")
     if "admin" in scopes and (owner is not None or "admin" not in caller.scopes):
         raise Forbidden("the scope admin is for the platform's own keys")
-    if "admin" not in caller.scopes and not set(scopes) <= caller.scopes | {"ledger:write"}:
-        raise Forbidden("a key can give only the scopes that it has itself, and ledger:write")
+    if "admin" not in caller.scopes and not set(scopes) <= caller.scopes | GRANTED_ON_REQUEST:
+        raise Forbidden(
+            f"a key can give only the scopes that it has itself, and {', '.join(sorted(GRANTED_ON_REQUEST))}"
+        )
     key_id, api_key, secret_hash = new_api_key()
     async with control.transaction() as connection:
         if (
