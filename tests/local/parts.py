@@ -22,6 +22,7 @@ import http.server, os, signal, sys, threading, time
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.path.endswith("/slow"):
             time.sleep(0.4)
         body = b"\\n".join([os.environ["NAME"].encode(), self.path.encode(), str(self.headers).encode()])

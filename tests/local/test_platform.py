@@ -305,3 +305,23 @@ def test_up_in_the_foreground_stops_in_order_on_sigterm(room: MakeRoom, port_blo
     assert "Bezant has stopped" in rest
     assert (data_dir / "postgres/data/PG_VERSION").exists()
     assert not (data_dir / "postgres/data/postmaster.pid").exists()
+
+
+def test_up_that_is_interrupted_while_it_starts_leaves_nothing_running(room: MakeRoom, port_block: FindPorts) -> None:
+    base, data_dir = port_block(), room()
+    up = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "bezant.cli.main", "up", "--data-dir", str(data_dir)),
+            *("--port", str(base + 459), "--port-base", str(base), *WITHOUT),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert up.stdout is not None
+    assert "ready" in up.stdout.readline()
+    up.send_signal(signal.SIGINT)
+    output, errors = up.communicate(timeout=30)
+    assert (up.returncode, errors) == (0, "")
+    assert output.endswith("Bezant has stopped.\n")
+    assert [pid for pid in proc.pids() if str(data_dir) in proc.command_line(pid)] == []

@@ -52,7 +52,9 @@ def test_the_whole_platform_starts_serves_and_stops(room: Callable[[], Path], po
         assert sum(part.pss_bytes for part in parts) < 1024**3
         before = services["payment-0"]
         platform.kill("payment-0")
-        # the other replica answers meanwhile
-        assert {get(f"{platform.url}/v1/payments")[0] for _ in range(20)} == {401}
+        # what the replica had taken on dies with it (503: whether it had effect is not known); the other one answers
+        answers = [get(f"{platform.url}/v1/payments")[0] for _ in range(30)]
+        assert answers.count(401) >= 28
+        assert answers[-20:] == [401] * 20
         platform.wait_ready("payment-0", not_pid=before.pid)
     assert not (platform.directory.postgres / "data" / "postmaster.pid").exists()
