@@ -17,7 +17,6 @@ from bezant.local.records import ProcessRecords
 from bezant.local.status import ProcessState, ProcessStatus
 
 FIRST_BACKOFF_SECONDS: Final = 0.1
-LONGEST_BACKOFF_SECONDS: Final = 10.0
 STABLE_AFTER_SECONDS: Final = 30.0
 """A run this long starts the back-off anew."""
 _CRASHES_THAT_FAIL_THE_START: Final = 3
@@ -142,7 +141,7 @@ class ManagedProcess:
                 self._crashes_in_a_row = 0
             self._crashes_in_a_row += 1
             self._restarts += 1
-            pause = min(FIRST_BACKOFF_SECONDS * 2 ** (self._crashes_in_a_row - 1), LONGEST_BACKOFF_SECONDS)
+            pause = min(FIRST_BACKOFF_SECONDS * 2 ** (self._crashes_in_a_row - 1), self.spec.longest_backoff_seconds)
             _log.warning("process ended", process=self.spec.name, reason=reason, restart_in_seconds=pause)
             if not self.was_ready.is_set() and self._crashes_in_a_row >= _CRASHES_THAT_FAIL_THE_START:
                 raise StartFailed(self._failure(f"ended {self._crashes_in_a_row} times while starting: {reason}"))

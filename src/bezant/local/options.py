@@ -44,6 +44,8 @@ class PlatformOptions(msgspec.Struct, frozen=True, kw_only=True):
     external: ExternalParts = ExternalParts()
     log_level: str = "INFO"
     stop_grace_seconds: float = 30.0
+    longest_backoff_seconds: float = 10.0
+    """How long at most a service that keeps ending is left before it is started again."""
 
     def __post_init__(self) -> None:
         for service in (*self.services, *self.replicas, *self.versions):

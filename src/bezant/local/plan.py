@@ -54,6 +54,8 @@ class ProcessSpec:
     """After the first good probe of each start; the process counts as ready when it returns."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_grace_seconds: float = 10.0
+    longest_backoff_seconds: float = 10.0
+    """How long at most it is left, when it keeps ending, before it is started again."""
     stop_stage: int = 0
     """Stages stop one after another, the lowest first; within a stage all at once."""
     orphan_signal: signal.Signals = signal.SIGKILL

@@ -113,6 +113,7 @@ def _spec(
         port=port,
         depends_on=depends_on,
         stop_grace_seconds=options.stop_grace_seconds,
+        longest_backoff_seconds=options.longest_backoff_seconds,
         stop_stage=0,
     )
 

@@ -23,7 +23,9 @@ def build(context: ServiceContext) -> ServiceParts:
         context.relay,
         fleet_timeout_seconds=settings.fleet_timeout_seconds,
     )
-    runner = SagaRunner(context.control, steps, on_change=context.directory.forget)
+    runner = SagaRunner(
+        context.control, steps, lease_seconds=settings.saga_lease_seconds, on_change=context.directory.forget
+    )
 
     async def relay_control_outbox() -> None:
         # The control database is ours alone to publish from, so that looking is cheap: no hints are needed.

@@ -23,8 +23,7 @@ from bezant.services.tenant.domain.steps import STEPS, Kind
 from bezant.services.tenant.sagas.steps import QUERIES, FleetNotReady, Operation, Steps
 
 _log = logging.getLogger(__name__)
-_LEASE_SECONDS = 6.0
-_RENEW_SECONDS = 2.0
+_RENEWALS_PER_LEASE = 3
 _ATTEMPTS = 5
 _BACK_OFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 _SCAN_SECONDS = 1.0
@@ -37,8 +36,11 @@ class _LeaseLost(Exception):
 class SagaRunner:
     """Runs the operations that this process accepted, and those that others left."""
 
-    def __init__(self, control: ControlDatabase, steps: Steps, *, on_change: Callable[[UUID], None]) -> None:
+    def __init__(
+        self, control: ControlDatabase, steps: Steps, *, lease_seconds: float, on_change: Callable[[UUID], None]
+    ) -> None:
         """`on_change` is told the tenant after each step."""
+        self._lease_seconds = lease_seconds
         self._control = control
         self._steps = steps
         self._on_change = on_change
@@ -56,7 +58,7 @@ class SagaRunner:
                 "kind": kind.value,
                 "request": Jsonb(request),
                 "holder": self._holder,
-                "lease_seconds": _LEASE_SECONDS,
+                "lease_seconds": self._lease_seconds,
             },
         )
         return operation
@@ -72,7 +74,7 @@ class SagaRunner:
         while True:
             try:
                 row = await self._control.fetch_one(
-                    QUERIES["claim_operation"], {"holder": self._holder, "lease_seconds": _LEASE_SECONDS}
+                    QUERIES["claim_operation"], {"holder": self._holder, "lease_seconds": self._lease_seconds}
                 )
                 if row is not None:
                     _log.info("resuming %s of tenant %s", row[2], row[1])
@@ -108,14 +110,14 @@ class SagaRunner:
 
     async def _renew(self, operation: Operation) -> None:
         while True:
-            await asyncio.sleep(_RENEW_SECONDS)
+            await asyncio.sleep(self._lease_seconds / _RENEWALS_PER_LEASE)
             await self._hold(operation)
 
     async def _hold(self, operation: Operation) -> None:
         """Renew the lease. Raises `_LeaseLost` when it is not ours any more."""
         row = await self._control.fetch_one(
             QUERIES["renew_operation"],
-            {"id": operation.id, "holder": self._holder, "lease_seconds": _LEASE_SECONDS},
+            {"id": operation.id, "holder": self._holder, "lease_seconds": self._lease_seconds},
         )
         if row is None:
             raise _LeaseLost
