@@ -264,8 +264,8 @@ def cluster(name: str, endpoints_file: Path) -> Config:
             {
                 "timeout": "1s",
                 "interval": "1s",
-                # before a cluster has had traffic, and while a replica is down, look as often or more often
-                "no_traffic_interval": "1s",
+                # before a cluster has had traffic, and while a replica is down, look more often
+                "no_traffic_interval": "0.25s",
                 "no_traffic_healthy_interval": "1s",
                 "unhealthy_interval": "0.25s",
                 "unhealthy_threshold": 2,
@@ -275,8 +275,12 @@ def cluster(name: str, endpoints_file: Path) -> Config:
         ],
         # a replica that was taken off the list gets nothing more, healthy or not
         "ignore_health_on_host_removal": True,
-        # with no replica ready the answer is 503 at once; the default would try the unready ones
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "common_lb_config": {
+            # with no replica ready the answer is 503 at once; the default would try the unready ones
+            "healthy_panic_threshold": {"value": 0},
+            # by default a change of health within 1 s of another waits, and requests go to the dead meanwhile
+            "update_merge_window": "0s",
+        },
         "circuit_breakers": {
             "thresholds": [
                 {"max_connections": 1024, "max_pending_requests": 4096, "max_requests": 8192, "max_retries": 64}
