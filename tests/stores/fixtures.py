@@ -29,7 +29,7 @@ from bezant.foundation.secrets.names import tenant_secret
 from bezant.foundation.settings import Settings
 from bezant.foundation.tenancy import TenantDatabases
 
-MIGRATED = ("fraud", "notification", "audit")
+MIGRATED = tuple(service.name for service in SERVICES.values() if service.schema is not None)
 _UNPRIVILEGED: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
 
 

@@ -66,7 +66,7 @@ class DueWork:
                 {"tenant_id": tenant_id, "service": self._control.service, "kind": kind, "due_at": due_at},
             )
         except Problem as error:
-            self._guarded_until.pop(key, None)
+            # Not tried again for a moment either: each transaction would wait for a control database that is away.
             _log.warning("no hint for %s of tenant %s: %s", kind, tenant_id, error.detail)
 
     async def run(self) -> None:

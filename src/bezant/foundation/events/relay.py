@@ -56,7 +56,9 @@ class Relay:
             "WHERE published_at IS NULL ORDER BY n LIMIT %s"
         ).format(**names)
         self._mark = sql.SQL(
-            "UPDATE {schema}.outbox SET published_at = clock_timestamp() WHERE n = ANY(%b::bigint[])"
+            "UPDATE {schema}.outbox o SET published_at = clock_timestamp() FROM unnest(%b::bigint[]) AS given(n) "
+            "CROSS JOIN LATERAL (SELECT ctid FROM {schema}.outbox WHERE outbox.n = given.n OFFSET 0) place "
+            "WHERE o.ctid = place.ctid"
         ).format(**names)
         self._forget_published = sql.SQL(
             "UPDATE {schema}.outbox SET published_at = NULL WHERE published_at IS NOT NULL"

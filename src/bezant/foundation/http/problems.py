@@ -65,7 +65,7 @@ def exception_response(error: Exception, method: str, path: str) -> Response:
         return problem_response(validation_problem(list(error.errors())))
     if isinstance(error, HTTPException):
         return problem_response(_BY_STATUS.get(error.status_code, InvalidRequest)(str(error.detail)))
-    if isinstance(error, psycopg.Error) and is_transient(error):
+    if isinstance(error, psycopg.Error) and (is_transient(error) or isinstance(error, psycopg.errors.QueryCanceled)):
         return problem_response(
             TenantUnavailable("the database of this tenant does not answer; try again", retry_after_seconds=2)
         )

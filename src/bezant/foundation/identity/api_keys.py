@@ -24,8 +24,8 @@ DEFAULT_SCOPES: Final = (
     "accounts:read", "accounts:write", "payments:read", "payments:write", "transfers:read",
     "fraud:read", "fraud:write", "webhooks:read", "webhooks:write", "audit:read", "keys:write",
 )  # fmt: skip
-"""What a tenant's first key may do. `ledger:write` is not among it: it moves money without fraud checks. `audit:write` erases personal
-data."""
+"""What a tenant's first key may do: neither `ledger:write`, which moves money without fraud checks, nor
+`audit:write`, which erases personal data."""
 GRANTED_ON_REQUEST: Final = frozenset({"ledger:write", "audit:write"})
 """What a tenant may give to further keys of its own, without its first key having it."""
 ALL_SCOPES: Final = frozenset({*DEFAULT_SCOPES, *GRANTED_ON_REQUEST, "admin"})

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from bezant.contracts.fleet import SERVICES
 from bezant.contracts.problems import TenantNotActive, TenantUnavailable
@@ -80,20 +81,27 @@ class TenantDatabases:
         return list(self._pools.values())
 
     @asynccontextmanager
-    async def transaction(self, tenant_id: UUID, *, read_only: bool = False) -> AsyncIterator[TenantTransaction]:
+    async def transaction(
+        self, tenant_id: UUID, *, read_only: bool = False, timeout_seconds: float | None = None
+    ) -> AsyncIterator[TenantTransaction]:
         """Run the block in one transaction on the tenant's database and commit it.
 
-        `read_only` goes to the reader endpoint where there is one. Raises `NotFound` for an unknown tenant,
+        `read_only` goes to the reader endpoint where there is one. `timeout_seconds` is for the rare transaction
+        that is about all rows, such as the ledger check. Raises `NotFound` for an unknown tenant,
         `TenantNotActive` before it is provisioned and after it is closed, `TenantUnavailable` when its
         database does not answer; then nothing was committed, or (for a commit that was cut off) it is not
         known, which is why every write is idempotent.
         """
         pool = await self._pool(tenant_id, "reader" if read_only else "writer")
         try:
-            async with pool.connection() as connection:
+            limit_seconds = timeout_seconds or self._settings.transaction_timeout_seconds
+            async with pool.connection(limit_seconds) as connection:
                 transaction = TenantTransaction(
                     connection, tenant_id=tenant_id, schema=self._schema, source=self._service
                 )
+                if timeout_seconds is not None:
+                    limit = sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(int(timeout_seconds * 1000)))
+                    await connection.execute(limit)
                 if read_only:
                     await connection.execute("SET TRANSACTION READ ONLY")
                 yield transaction
@@ -116,6 +124,7 @@ class TenantDatabases:
         *,
         attempts: int = 3,
         read_only: bool = False,
+        timeout_seconds: float | None = None,
     ) -> T:
         """Run idempotent work in a transaction, again on another connection if it failed for a passing reason.
 
@@ -123,7 +132,9 @@ class TenantDatabases:
         """
         for attempt in range(1, attempts + 1):
             try:
-                async with self.transaction(tenant_id, read_only=read_only) as transaction:
+                async with self.transaction(
+                    tenant_id, read_only=read_only, timeout_seconds=timeout_seconds
+                ) as transaction:
                     return await work(transaction)
             except psycopg.Error as error:
                 if not is_transient(error):

@@ -87,8 +87,8 @@ class TenantPool:
         return self.in_use >= self.granted
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection[Any]]:
-        """Lend a connection for one transaction, commit it, or roll it back on an exception.
+    async def connection(self, timeout_seconds: float) -> AsyncIterator[AsyncConnection[Any]]:
+        """Lend a connection for one transaction of at most that length, commit it, or roll it back on an exception.
 
         Raises `TenantUnavailable` at once while the circuit is open, after the check-out timeout when no
         connection can be had, and when the connection breaks or the transaction takes longer than its limit.
@@ -98,9 +98,7 @@ class TenantPool:
         self.in_use += 1
         try:
             async with self._pool.connection() as connection:
-                timer = asyncio.get_running_loop().call_later(
-                    self._settings.transaction_timeout_seconds, _break_connection, connection
-                )
+                timer = asyncio.get_running_loop().call_later(timeout_seconds, _break_connection, connection)
                 try:
                     yield connection
                 finally:

@@ -195,8 +195,8 @@ def _check(
 async def lock_payments(transaction: TenantTransaction, ids: Sequence[UUID]) -> dict[UUID, Payment]:
     """Return the payments of these ids, locked in the order of their ids."""
     rows = await transaction.fetch_all(
-        QUERIES["payment_columns"] + " WHERE id = ANY(%(ids)b::uuid[]) ORDER BY id FOR UPDATE",
-        {"ids": list(dict.fromkeys(ids))},
+        QUERIES["lock_payments"],
+        {"ids": sorted(set(ids))},
     )
     return {row[0]: payment_from_row(row) for row in rows}
 

@@ -123,9 +123,7 @@ class PaymentCreation:
         async def read(transaction: TenantTransaction) -> dict[str, tuple[bytes, Answer]]:
             records = await transaction.fetch_all(QUERIES["idempotency_records"], {"keys": keys})
             unanswered = [row[2] for row in records if row[3] is None]
-            rows = await transaction.fetch_all(
-                QUERIES["payment_columns"] + " WHERE id = ANY(%(ids)s)", {"ids": unanswered}
-            )
+            rows = await transaction.fetch_all(QUERIES["get_payments"], {"ids": unanswered})
             payments = {row[0]: payment_from_row(row) for row in rows}
             answers = {}
             for key, fingerprint, resource_id, status, body, _ in records:

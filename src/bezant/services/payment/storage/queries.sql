@@ -1,3 +1,7 @@
+-- Statements that name rows find each by its index (LATERAL look-ups): a plan for a join or `= ANY` that was made
+-- while a table was empty would read the whole table for as long as its connection lives
+-- (tests/payment/test_query_plans.py).
+
 -- name: claim_and_insert
 -- Claim the idempotency keys of a group and insert the payments of those that were free, all at once.
 WITH given AS (
@@ -19,14 +23,16 @@ RETURNING id
 
 -- name: idempotency_records
 -- What is known of these keys.
-SELECT key, fingerprint, resource_id, response_status, response_body, created_at
-FROM payment.idempotency WHERE key = ANY(%(keys)b::text[])
+SELECT record.key, fingerprint, resource_id, response_status, response_body, created_at
+FROM unnest(%(keys)b::text[]) AS wanted(key)
+CROSS JOIN LATERAL (SELECT * FROM payment.idempotency WHERE idempotency.key = wanted.key OFFSET 0) record
 
 -- name: record_unscored
 -- Note decisions taken without the fraud service, unless somebody else has taken the payment over.
 UPDATE payment.payments p SET unscored_decision = g.decision
 FROM unnest(%(ids)b::uuid[], %(decisions)b::text[], %(attempts)b::integer[]) AS g(id, decision, attempt)
-WHERE p.id = g.id AND p.status = 'processing' AND p.attempt = g.attempt AND p.unscored_decision IS NULL
+CROSS JOIN LATERAL (SELECT ctid FROM payment.payments WHERE id = g.id OFFSET 0) place
+WHERE p.ctid = place.ctid AND p.status = 'processing' AND p.attempt = g.attempt AND p.unscored_decision IS NULL
 RETURNING p.id
 
 -- name: settle_payments
@@ -36,14 +42,16 @@ UPDATE payment.payments p SET status = g.status, reason_code = g.reason, capture
 FROM unnest(%(ids)b::uuid[], %(attempts)b::integer[], %(statuses)b::text[], %(reasons)b::text[],
   %(captured)b::bigint[], %(risks)b::text[], %(times)b::timestamptz[])
   AS g(id, attempt, status, reason, captured, risk, at)
-WHERE p.id = g.id AND p.status = 'processing' AND p.attempt = g.attempt
+CROSS JOIN LATERAL (SELECT ctid FROM payment.payments WHERE id = g.id OFFSET 0) place
+WHERE p.ctid = place.ctid AND p.status = 'processing' AND p.attempt = g.attempt
 RETURNING p.id
 
 -- name: store_answers
 -- Keep the answers that repetitions of the keys get.
 UPDATE payment.idempotency i SET response_status = g.status, response_body = g.body
 FROM unnest(%(keys)b::text[], %(statuses)b::integer[], %(bodies)b::text[]) AS g(key, status, body)
-WHERE i.key = g.key AND i.response_status IS NULL
+CROSS JOIN LATERAL (SELECT ctid FROM payment.idempotency WHERE key = g.key OFFSET 0) place
+WHERE i.ctid = place.ctid AND i.response_status IS NULL
 
 -- name: payment_columns
 -- Every column of a payment, in the order of `rows.payment_from_row`.
@@ -52,11 +60,31 @@ SELECT id, source_account_id, destination_account_id, amount_minor, currency, ca
   captured_minor, refunded_minor, refunding_minor, attempt, version, expires_at
 FROM payment.payments
 
+-- name: lock_payments
+-- The named payments, locked in the order given; the columns are those of `payment_columns`.
+SELECT p.* FROM unnest(%(ids)b::uuid[]) AS wanted(id)
+CROSS JOIN LATERAL (
+  SELECT id, source_account_id, destination_account_id, amount_minor, currency, capture, splits, reference, metadata,
+    context, status, idempotency_key, actor, created_at, updated_at, reason_code, risk, unscored_decision,
+    captured_minor, refunded_minor, refunding_minor, attempt, version, expires_at
+  FROM payment.payments WHERE payments.id = wanted.id FOR NO KEY UPDATE
+) p
+
+-- name: get_payments
+-- The named payments; the columns are those of `payment_columns`.
+SELECT p.* FROM unnest(%(ids)b::uuid[]) AS wanted(id)
+CROSS JOIN LATERAL (
+  SELECT id, source_account_id, destination_account_id, amount_minor, currency, capture, splits, reference, metadata,
+    context, status, idempotency_key, actor, created_at, updated_at, reason_code, risk, unscored_decision,
+    captured_minor, refunded_minor, refunding_minor, attempt, version, expires_at
+  FROM payment.payments WHERE payments.id = wanted.id OFFSET 0
+) p
+
 -- name: take_over_stuck
 -- Take over payments that have been processing for too long; the request that made them is fenced out.
 UPDATE payment.payments SET attempt = attempt + 1, updated_at = clock_timestamp()
 WHERE id IN (SELECT id FROM payment.payments
-             WHERE status = 'processing' AND updated_at < clock_timestamp() - make_interval(secs => %(age_seconds)s)
+             WHERE status = 'processing' AND updated_at < now() - make_interval(secs => %(age_seconds)s)
              ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
 RETURNING id, source_account_id, destination_account_id, amount_minor, currency, capture, splits, reference,
   metadata, context, status, idempotency_key, actor, created_at, updated_at, reason_code, risk, unscored_decision,
@@ -67,7 +95,7 @@ RETURNING id, source_account_id, destination_account_id, amount_minor, currency,
 UPDATE payment.actions SET attempt = attempt + 1
 WHERE id IN (SELECT id FROM payment.actions
              WHERE status = 'processing'
-               AND created_at < clock_timestamp() - make_interval(secs => %(age_seconds)s) * attempt
+               AND created_at < now() - make_interval(secs => %(age_seconds)s) * attempt
              ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED)
 RETURNING id, payment_id, kind, amount_minor, splits, reference, actor, created_at, idempotency_key, status,
   reason_code, attempt, finished_at
@@ -89,7 +117,9 @@ ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key
 
 -- name: release_keys
 -- A refused action has recorded nothing: its key is free again.
-DELETE FROM payment.idempotency WHERE key = ANY(%(keys)b::text[]) AND response_status IS NULL
+DELETE FROM payment.idempotency i USING unnest(%(keys)b::text[]) AS g(key)
+CROSS JOIN LATERAL (SELECT ctid FROM payment.idempotency WHERE key = g.key OFFSET 0) place
+WHERE i.ctid = place.ctid AND i.response_status IS NULL
 
 -- name: insert_actions
 -- Write the intent of a group of actions.
@@ -102,16 +132,20 @@ FROM unnest(%(ids)b::uuid[], %(payment_ids)b::uuid[], %(kinds)b::text[], %(amoun
 
 -- name: ends_in_progress
 -- Payments whose hold is being ended by an action, or has been.
-SELECT payment_id, id, kind FROM payment.actions
-WHERE payment_id = ANY(%(ids)b::uuid[]) AND kind IN ('capture', 'void', 'expire', 'decline')
-  AND status IN ('processing', 'succeeded')
+SELECT a.payment_id, a.id, a.kind FROM unnest(%(ids)b::uuid[]) AS wanted(id)
+CROSS JOIN LATERAL (
+  SELECT payment_id, id, kind FROM payment.actions
+  WHERE payment_id = wanted.id AND kind IN ('capture', 'void', 'expire', 'decline')
+    AND status IN ('processing', 'succeeded') OFFSET 0
+) a
 
 -- name: finish_actions
 -- Write what became of actions that are still processing and still ours.
 UPDATE payment.actions a SET status = g.status, reason_code = g.reason, finished_at = g.at
 FROM unnest(%(ids)b::uuid[], %(attempts)b::integer[], %(statuses)b::text[], %(reasons)b::text[],
   %(times)b::timestamptz[]) AS g(id, attempt, status, reason, at)
-WHERE a.id = g.id AND a.status = 'processing' AND a.attempt = g.attempt
+CROSS JOIN LATERAL (SELECT ctid FROM payment.actions WHERE id = g.id OFFSET 0) place
+WHERE a.ctid = place.ctid AND a.status = 'processing' AND a.attempt = g.attempt
 RETURNING a.id
 
 -- name: update_payments
@@ -121,7 +155,8 @@ UPDATE payment.payments p SET status = g.status, reason_code = g.reason, capture
 FROM unnest(%(ids)b::uuid[], %(statuses)b::text[], %(reasons)b::text[], %(captured)b::bigint[],
   %(refunded)b::bigint[], %(refunding)b::bigint[], %(versions)b::integer[], %(times)b::timestamptz[])
   AS g(id, status, reason, captured, refunded, refunding, version, at)
-WHERE p.id = g.id
+CROSS JOIN LATERAL (SELECT ctid FROM payment.payments WHERE id = g.id OFFSET 0) place
+WHERE p.ctid = place.ctid
 
 -- name: action_columns
 -- Every column of an action, in the order of `rows.action_from_row`.
@@ -132,7 +167,7 @@ FROM payment.actions
 -- name: expired_payments
 -- Payments whose hold has run out, by the database's clock.
 SELECT id FROM payment.payments
-WHERE status IN ('authorized', 'requires_review') AND expires_at <= clock_timestamp() ORDER BY expires_at LIMIT 200
+WHERE status IN ('authorized', 'requires_review') AND expires_at <= now() ORDER BY expires_at LIMIT 200
 
 -- name: next_expiry
 -- When the next hold runs out.
@@ -146,8 +181,9 @@ SELECT id FROM payment.payments WHERE unscored_decision = 'approve' AND NOT (ris
 -- The score that a payment would have had.
 UPDATE payment.payments p SET risk = p.risk || jsonb_build_object('rescored', g.risk::jsonb)
 FROM unnest(%(ids)b::uuid[], %(risks)b::text[]) AS g(id, risk)
-WHERE p.id = g.id AND NOT (p.risk ? 'rescored') RETURNING p.id
+CROSS JOIN LATERAL (SELECT ctid FROM payment.payments WHERE id = g.id OFFSET 0) place
+WHERE p.ctid = place.ctid AND NOT (p.risk ? 'rescored') RETURNING p.id
 
 -- name: prune_idempotency
 -- Forget keys after their retention.
-DELETE FROM payment.idempotency WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
+DELETE FROM payment.idempotency WHERE created_at < now() - make_interval(days => %(days)s)

@@ -21,6 +21,9 @@ CHECKS: Final = (
 """The queries that each return what differs, in the order in which they are run."""
 _NAMED_PER_CHECK: Final = 100
 
+_CHECK_SECONDS = 300.0
+"""A check reads every row of the ledger: it may take longer than a request's transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -98,4 +101,4 @@ async def check_ledger(databases: TenantDatabases, tenant_id: UUID) -> LedgerChe
             difference_count=count,
         )
 
-    return await databases.run(tenant_id, work)
+    return await databases.run(tenant_id, work, timeout_seconds=_CHECK_SECONDS)
