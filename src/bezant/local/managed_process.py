@@ -61,13 +61,15 @@ class ManagedProcess:
 
     def status(self) -> ProcessStatus:
         """Return what is shown of the process."""
+        pid = self._child.pid if self._child is not None and not self._child.ended.done() else None
         return ProcessStatus(
             name=self.spec.name,
             role=self.spec.role,
             zone=self.spec.zone,
             state=self._state,
-            ready=self.ready.is_set(),
-            pid=self._child.pid if self._child is not None and not self._child.ended.done() else None,
+            # the end of a process is seen a moment before its supervision takes note of it
+            ready=self.ready.is_set() and pid is not None,
+            pid=pid,
             version=self.spec.version,
             port=self.spec.port,
             restarts=self._restarts,
