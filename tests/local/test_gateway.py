@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from bezant.local import binaries, gateway
+from bezant.local import binaries, gateway, gateway_listeners
 from bezant.local.data_directory import DataDirectory
 from bezant.local.gateway import Endpoint
 from bezant.local.gateway_process import Gateway
@@ -159,7 +159,9 @@ async def test_a_service_without_a_ready_replica_answers_503_with_retry_after(fl
 
 
 async def test_a_body_above_a_mebibyte_is_refused_at_the_gateway(fleet: Fleet) -> None:
-    async with fleet.http.post(fleet.url("/v1/payments"), data=b"x" * (gateway.BODY_LIMIT_BYTES + 1)) as answer:
+    async with fleet.http.post(
+        fleet.url("/v1/payments"), data=b"x" * (gateway_listeners.BODY_LIMIT_BYTES + 1)
+    ) as answer:
         assert answer.status == 413
         assert (await answer.json(content_type="application/problem+json"))["code"] == "body_too_large"
     async with fleet.http.post(fleet.url("/v1/payments"), data=b"x" * 1_000_000) as answer:

@@ -1,4 +1,4 @@
-"""Envoy's configuration: the public listener, the internal one, and what may change while it runs.
+"""Envoy's changing configuration: routes, clusters and endpoints.
 
 Routes (RDS), clusters (CDS) and endpoints (EDS) are files that Envoy watches; each is replaced whole by rename(2),
 so Envoy sees the old or the new one. In a cluster of machines the mesh and the load balancer do this work; the shapes
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bezant.local.gateway_replies import local_replies, not_found_response
-from bezant.local.ports import HOST, Ports
+from bezant.local.gateway_replies import not_found_response
+from bezant.local.ports import HOST
 
 Config = dict[str, Any]
 
@@ -40,11 +40,8 @@ INTERNAL_ROUTES: Final[Mapping[str, Sequence[str]]] = {
 """Which service answers calls from other services; reachable on the internal listener alone."""
 
 ROUTE_TIMEOUT_SECONDS: Final = 15
-BODY_LIMIT_BYTES: Final = 1024 * 1024
-HEADERS_LIMIT_KIB: Final = 32
 # shorter than the 75 s for which a service keeps an idle connection, so that it is never the service that closes
 UPSTREAM_IDLE_SECONDS: Final = 30
-MAX_CONNECTIONS: Final = 10_000
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 
 
@@ -58,146 +55,22 @@ class Endpoint:
     draining: bool = False
 
 
-def _typed(kind: str, **fields: object) -> Config:
+def typed(kind: str, **fields: object) -> Config:
+    """Return the configuration of one of Envoy's extensions."""
     return {"@type": f"{_EXTENSIONS}.{kind}", **fields}
 
 
-def bootstrap(*, ports: Ports, directory: Path, access_log: Path, node_id: str = "gateway-0") -> Config:
-    """Return the part that is fixed while Envoy runs. `directory` holds the files of the other parts."""
-    return {
-        "node": {"id": node_id, "cluster": "bezant-gateway", "locality": {"region": "us-east-1"}},
-        "admin": {"address": _address(ports.gateway_admin)},
-        "dynamic_resources": {
-            "cds_config": _from_file(directory / "clusters.json"),
-        },
-        "static_resources": {
-            "listeners": [
-                _listener(
-                    "public",
-                    ports.gateway,
-                    direction="INBOUND",
-                    manager=_connection_manager("public", directory, access_log, from_outside=True),
-                ),
-                _listener(
-                    "internal",
-                    ports.internal_gateway,
-                    direction="OUTBOUND",
-                    manager=_connection_manager("internal", directory, None, from_outside=False),
-                ),
-            ],
-        },
-        "overload_manager": {
-            "resource_monitors": [
-                {
-                    "name": "envoy.resource_monitors.global_downstream_max_connections",
-                    "typed_config": _typed(
-                        "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-                        max_active_downstream_connections=MAX_CONNECTIONS,
-                    ),
-                }
-            ]
-        },
-        # metrics by route and by cluster, without the hundreds that nobody reads
-        "stats_config": {"stats_matcher": {"exclusion_list": {"patterns": [{"prefix": "listener_manager.worker"}]}}},
-    }
-
-
-def _from_file(path: Path) -> Config:
+def from_file(path: Path) -> Config:
+    """Return the source of configuration that is a file, replaced whole by rename(2)."""
     return {
         "resource_api_version": "V3",
         "path_config_source": {"path": str(path), "watched_directory": {"path": str(path.parent)}},
     }
 
 
-def _address(port: int) -> Config:
+def address(port: int) -> Config:
+    """Return a socket address on loopback."""
     return {"socket_address": {"address": HOST, "port_value": port}}
-
-
-def _listener(name: str, port: int, *, direction: str, manager: Config) -> Config:
-    return {
-        "name": name,
-        "address": _address(port),
-        "traffic_direction": direction,
-        "stat_prefix": name,
-        # a second Envoy on the same port must fail instead of taking half of the connections
-        "enable_reuse_port": False,
-        "per_connection_buffer_limit_bytes": BODY_LIMIT_BYTES,
-        "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-        ],
-    }
-
-
-def _connection_manager(name: str, directory: Path, access_log: Path | None, *, from_outside: bool) -> Config:
-    filters: list[Config] = []
-    if from_outside:
-        filters.append(
-            {
-                "name": "envoy.filters.http.buffer",
-                "typed_config": _typed("filters.http.buffer.v3.Buffer", max_request_bytes=BODY_LIMIT_BYTES),
-            }
-        )
-    filters.append({"name": "envoy.filters.http.router", "typed_config": _typed("filters.http.router.v3.Router")})
-    manager = _typed(
-        "filters.network.http_connection_manager.v3.HttpConnectionManager",
-        stat_prefix=name,
-        codec_type="AUTO",
-        server_name="bezant",
-        rds={"route_config_name": name, "config_source": _from_file(directory / f"routes-{name}.json")},
-        http_filters=filters,
-        local_reply_config=local_replies(),
-        normalize_path=True,
-        merge_slashes=True,
-        path_with_escaped_slashes_action="REJECT_REQUEST",
-        stream_idle_timeout="30s",
-        # the listener drains within this; see `--drain-time-s`
-        drain_timeout="1s",
-        delayed_close_timeout="1s",
-        max_request_headers_kb=HEADERS_LIMIT_KIB,
-        common_http_protocol_options={
-            "idle_timeout": "300s",
-            "headers_with_underscores_action": "REJECT_REQUEST" if from_outside else "ALLOW",
-        },
-    )
-    if from_outside:
-        manager |= {
-            # the peer is the client: nobody in front may say otherwise, and a request id is always ours
-            "use_remote_address": True,
-            # with no range Envoy trusts loopback and private addresses; this one is no machine's (RFC 5737)
-            "internal_address_config": {"cidr_ranges": [{"address_prefix": "192.0.2.0", "prefix_len": 32}]},
-            "always_set_request_id_in_response": True,
-            "request_headers_timeout": "10s",
-            "request_timeout": "15s",
-        }
-    if access_log is not None:
-        manager["access_log"] = [_access_log(access_log)]
-    return manager
-
-
-def _access_log(path: Path) -> Config:
-    # neither the query nor any header that may hold a credential is written
-    fields = {
-        "time": "%START_TIME%",
-        "request_id": "%REQ(X-REQUEST-ID)%",
-        "traceparent": "%REQ(TRACEPARENT)%",
-        "method": "%REQ(:METHOD)%",
-        "path": "%PATH(NQ)%",
-        "route": "%ROUTE_NAME%",
-        "status": "%RESPONSE_CODE%",
-        "flags": "%RESPONSE_FLAGS%",
-        "details": "%RESPONSE_CODE_DETAILS%",
-        "bytes_received": "%BYTES_RECEIVED%",
-        "bytes_sent": "%BYTES_SENT%",
-        "duration_milliseconds": "%DURATION%",
-        "upstream": "%UPSTREAM_HOST%",
-        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-    }
-    return {
-        "name": "envoy.access_loggers.file",
-        "typed_config": _typed(
-            "access_loggers.file.v3.FileAccessLog", path=str(path), log_format={"json_format": fields}
-        ),
-    }
 
 
 def routes(name: str, table: Mapping[str, Sequence[str]], weights: Mapping[str, Mapping[str, int]]) -> Config:
@@ -219,7 +92,7 @@ def routes(name: str, table: Mapping[str, Sequence[str]], weights: Mapping[str, 
                     "retry_host_predicate": [
                         {
                             "name": "envoy.retry_host_predicates.previous_hosts",
-                            "typed_config": _typed(
+                            "typed_config": typed(
                                 "retry.host.previous_hosts.v3.PreviousHostsPredicate",
                             ),
                         }
@@ -259,7 +132,7 @@ def cluster(name: str, endpoints_file: Path) -> Config:
         "type": "EDS",
         "connect_timeout": "1s",
         "lb_policy": "LEAST_REQUEST",
-        "eds_cluster_config": {"service_name": name, "eds_config": _from_file(endpoints_file)},
+        "eds_cluster_config": {"service_name": name, "eds_config": from_file(endpoints_file)},
         "health_checks": [
             {
                 "timeout": "1s",
@@ -288,7 +161,7 @@ def cluster(name: str, endpoints_file: Path) -> Config:
         },
         "upstream_connection_options": {"tcp_keepalive": {"keepalive_time": 60}},
         "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _typed(
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
                 "upstreams.http.v3.HttpProtocolOptions",
                 explicit_http_config={"http_protocol_options": {}},
                 common_http_protocol_options={"idle_timeout": f"{UPSTREAM_IDLE_SECONDS}s"},
@@ -308,7 +181,7 @@ def endpoints(cluster_name: str, members: Sequence[Endpoint]) -> Config:
                 "locality": {"region": zone.rstrip("abcdef"), "zone": zone},
                 "lb_endpoints": [
                     {
-                        "endpoint": {"address": _address(member.port), "hostname": member.process},
+                        "endpoint": {"address": address(member.port), "hostname": member.process},
                         "health_status": "DRAINING" if member.draining else "UNKNOWN",
                     }
                     for member in members

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from bezant.local import binaries, gateway, wire
+from bezant.local import binaries, gateway, gateway_listeners, wire
 from bezant.local.data_directory import DataDirectory
 from bezant.local.gateway import Config, Endpoint
 from bezant.local.plan import ProbeResult, ProcessSpec
@@ -59,7 +59,7 @@ class Gateway:
         """Write all files."""
         directory = self._directory.gateway
         access_log = self._directory.log("gateway-access")
-        bootstrap = gateway.bootstrap(ports=self._ports, directory=directory, access_log=access_log)
+        bootstrap = gateway_listeners.bootstrap(ports=self._ports, directory=directory, access_log=access_log)
         self._replace("bootstrap.json", bootstrap)
         for service in self._members:
             self._write_endpoints(service)
