@@ -147,7 +147,7 @@ class SagaRunner:
             await self._hold(operation)
             parameters = {"id": operation.id, "position": position, "step": step}
             await self._control.execute(QUERIES["begin_step"], parameters)
-            failpoint(f"onboarding.before_{step}")
+            failpoint(f"{operation.kind}.before_{step}")
             try:
                 await self._steps.forward[step](operation)
             except FleetNotReady as error:
@@ -159,7 +159,7 @@ class SagaRunner:
                     QUERIES["finish_step"], {**parameters, "status": "failed", "error": reason[:500]}
                 )
                 continue
-            failpoint(f"onboarding.after_{step}")
+            failpoint(f"{operation.kind}.after_{step}")
             await self._hold(operation)
             await self._control.execute(QUERIES["finish_step"], {**parameters, "status": "done", "error": None})
             self._on_change(operation.tenant_id)
@@ -191,6 +191,7 @@ class SagaRunner:
             attempt = 0
             while True:
                 await self._hold(operation)
+                failpoint(f"{operation.kind}.before_undoing_{step}")
                 try:
                     await undo(operation)
                     break
@@ -199,6 +200,7 @@ class SagaRunner:
                     _log.warning("undoing %s of tenant %s failed: %s", step, operation.tenant_id, mask(str(error)))
                     await asyncio.sleep(_BACK_OFF_SECONDS[min(attempt, len(_BACK_OFF_SECONDS) - 1)])
                     attempt += 1
+            failpoint(f"{operation.kind}.after_undoing_{step}")
             await self._control.execute(
                 QUERIES["finish_step"],
                 {"id": operation.id, "position": position, "status": "compensated", "error": None},

@@ -96,7 +96,7 @@ class Steps:
 
     async def _provision_database(self, operation: Operation) -> None:
         placement = await self._provisioner.provision_database(operation.tenant_id)
-        failpoint("onboarding.database_provisioned")
+        failpoint(f"{operation.kind}.database_provisioned")
         await self._control.execute(
             QUERIES["insert_placement"],
             {
@@ -125,7 +125,7 @@ class Steps:
             # The role first: a secret in the store always opens the database. A crash between the two is mended
             # by doing both again with another password.
             user = await self._provisioner.set_password(operation.tenant_id, schema, slot=slot, password=password)
-            failpoint("onboarding.password_set")
+            failpoint(f"{operation.kind}.password_set")
             await self._secrets.write(
                 tenant_secret_name(operation.tenant_id, service),
                 tenant_secret(
@@ -167,7 +167,7 @@ class Steps:
             topic = TENANT_CREATED if operation.kind is Kind.ONBOARDING else TENANT_CHANGED
             actor = str(operation.request.get("actor", ACTOR))
             await emit(connection, operation.tenant_id, names[operation.kind], data, topic=topic, actor=actor)
-        failpoint("onboarding.event_written")
+        failpoint(f"{operation.kind}.event_written")
         self._relay.wake(CONTROL_OUTBOX)
 
     async def _await_fleet(self, operation: Operation) -> None:
@@ -212,7 +212,7 @@ class Steps:
 
     async def _drop_database(self, operation: Operation) -> None:
         await self._provisioner.drop_database(operation.tenant_id)
-        failpoint("onboarding.database_dropped")
+        failpoint(f"{operation.kind}.database_dropped")
         await self._provisioner.drop_roles(operation.tenant_id)
         await self._control.execute(QUERIES["delete_placement"], {"tenant_id": operation.tenant_id})
 
