@@ -15,6 +15,7 @@ from bezant.contracts.events import ReceivedEvent, decode_event
 from bezant.contracts.problems import NotFound, TenantNotActive, TenantUnavailable, Unavailable
 from bezant.foundation.events.parking import Parking
 from bezant.foundation.events.subscription import EventHandler, Subscription
+from bezant.foundation.failpoints import failpoint
 from bezant.foundation.telemetry.metrics import CONSUMED_EVENTS, UNREADABLE_EVENTS
 from bezant.foundation.telemetry.tracing import linked_span
 
@@ -46,7 +47,7 @@ class EventConsumer:
                 "auto.offset.reset": "earliest",
                 "session.timeout.ms": int(session_timeout_seconds * 1000),
                 "heartbeat.interval.ms": int(session_timeout_seconds * 1000 / 4),
-                "fetch.wait.max.ms": 100,
+                "fetch.wait.max.ms": 50,
                 "fetch.error.backoff.ms": 100,
                 "partition.assignment.strategy": "range",
             }
@@ -97,6 +98,7 @@ class EventConsumer:
                 continue
             by_tenant[event.tenant_id].append(event)
         await asyncio.gather(*(self._deliver(tenant_id, events) for tenant_id, events in by_tenant.items()))
+        failpoint(f"consumer.after_handling.{self._service}")
         if ends:
             await asyncio.to_thread(self._commit, ends)
 

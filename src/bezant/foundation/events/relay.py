@@ -22,6 +22,7 @@ from psycopg import AsyncConnection, sql
 from bezant.contracts.problems import NotFound, Problem, TenantNotActive
 from bezant.foundation.due_work import GUARD_SECONDS
 from bezant.foundation.events.producer import BrokerUnavailable, EventProducer
+from bezant.foundation.failpoints import failpoint
 from bezant.foundation.telemetry.metrics import RELAY_FAILURES, RELAYED_EVENTS
 
 _log = logging.getLogger(__name__)
@@ -161,6 +162,7 @@ class Relay:
             if not rows:
                 return 0
             await self._producer.publish([(topic, key, envelope) for _, topic, key, envelope in rows])
+            failpoint(f"relay.after_publishing.{self._service}")
             await connection.execute(self._mark, ([row[0] for row in rows],))
             RELAYED_EVENTS.labels(service=self._service).inc(len(rows))
             return len(rows)

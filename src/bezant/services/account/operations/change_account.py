@@ -17,6 +17,7 @@ from bezant.contracts.account_events import (
 )
 from bezant.contracts.problems import NotFound, Problem
 from bezant.foundation.due_work import DueWork
+from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.account.domain.account import Account
 from bezant.services.account.domain.changes import (
@@ -58,6 +59,7 @@ class ChangeAccounts:
                 return await _begin(tx, account_id, wanted)
 
             account, ours = await self._databases.run(tenant_id, begin)
+            failpoint("account.change.after_begin")
             if account.change is None:
                 return account
             try:
@@ -91,6 +93,7 @@ class ChangeAccounts:
         assert account.change is not None
         change = account.change
         result = await self._ledger.command(tenant_id, ledger_command(account.id, account.revision, change))
+        failpoint("account.change.after_ledger")
         if result.status == "refused" and result.reason_code != "revision_outdated":
             problem = problem_of(result.reason_code, result.detail)
 
@@ -104,7 +107,9 @@ class ChangeAccounts:
         async def show(tx: TenantTransaction) -> Account:
             return await _show(tx, account, change)
 
-        return await self._databases.run(tenant_id, show)
+        shown = await self._databases.run(tenant_id, show)
+        failpoint("account.change.after_show")
+        return shown
 
 
 async def _begin(tx: TenantTransaction, account_id: UUID, wanted: Callable[[Account], Change]) -> tuple[Account, bool]:

@@ -17,6 +17,7 @@ from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.ledger import AccountType, OpenAccount
 from bezant.contracts.problems import Problem
 from bezant.foundation.due_work import DueWork
+from bezant.foundation.failpoints import failpoint
 from bezant.foundation.idempotency import StoredAnswer, claim_key
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.account.domain.account import Account, overdraft_of
@@ -98,6 +99,7 @@ class OpenAccounts:
             return stored
 
         stored = await self._databases.run(tenant_id, note)
+        failpoint("account.open.after_note")
         if stored is not None and stored.status is not None and stored.body is not None:
             return Answer(stored.status, stored.body)
         return await self.finish(tenant_id, account_id if stored is None else stored.resource_id)
@@ -123,6 +125,7 @@ class OpenAccounts:
                 actor=account.created_by,
             ),
         )
+        failpoint("account.open.after_ledger")
         if result.status == "refused":
             return await self._abandon(tenant_id, account_id, problem_of(result.reason_code, result.detail))
 
@@ -136,6 +139,7 @@ class OpenAccounts:
             await tx.execute(QUERIES["answer_opening"], answer)
 
         await self._databases.run(tenant_id, show)
+        failpoint("account.open.after_show")
         return await self._answered(tenant_id, account_id)
 
     async def _abandon(self, tenant_id: UUID, account_id: UUID, problem: Problem) -> Answer:

@@ -8,6 +8,7 @@ import msgspec
 
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.fraud import Assessment, AssessmentRequest, Decision
+from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.fraud.domain.scoring import explanation, judge
 from bezant.services.fraud.domain.velocity import PaymentVelocity
@@ -33,11 +34,13 @@ class AssessPayments:
         if not requests:
             return []
         velocities = await self._counters.observe(tenant_id, requests)
+        failpoint("fraud.after_counting")
 
         async def work(tx: TenantTransaction) -> list[Assessment]:
             return await self._judge_and_store(tx, requests, velocities)
 
         assessments = await self._databases.run(tenant_id, work)
+        failpoint("fraud.after_storing")
         for assessment in assessments:
             if assessment.assessment_id is not None:
                 ASSESSMENTS.labels(

@@ -17,6 +17,7 @@ import psycopg
 from cryptography.exceptions import InvalidTag
 
 from bezant.contracts.problems import NotFound, Problem, TenantNotActive
+from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.notification.domain.messages import asks_to_stop
 from bezant.services.notification.domain.outcomes import outcome_of
@@ -182,6 +183,7 @@ class TenantDelivery:
     async def _attempt(self, claimed: Claimed, room: Room) -> None:
         at = datetime.now(UTC)
         answer = await self._send(claimed)
+        failpoint("notification.after_sending")
         outcome = outcome_of(
             claimed.attempts,
             answer.status_code,

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from bezant.contracts.internal.ledger import CommandResult, OpenAccount, SetAccountLimits, SetAccountStatus
+from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.transaction.domain.accounts import LedgerAccount, change_policy, open_account
 from bezant.services.transaction.domain.reasons import Reason, Refusal
@@ -31,6 +32,7 @@ async def manage_account(databases: TenantDatabases, tenant_id: UUID, command: A
         return changed
 
     outcome = await databases.run(tenant_id, work)
+    failpoint("ledger.after_account_command")
     if isinstance(outcome, Refusal):
         return CommandResult(
             status="refused", id=command.account_id, reason_code=outcome.reason.value, detail=outcome.detail

@@ -10,6 +10,7 @@ import psycopg
 
 from bezant.contracts.internal.ledger import CommandResult
 from bezant.contracts.problems import IdempotencyKeyReused
+from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.transaction.domain.book import Submitted, SubmittedBatch
 from bezant.services.transaction.domain.posting import decide_group
@@ -78,7 +79,9 @@ async def post_group(
     sake, the items are posted one by one, so that the others do not suffer.
     """
     try:
-        return list(await _post(databases, tenant_id, postings))
+        together = list(await _post(databases, tenant_id, postings))
+        failpoint("ledger.after_posting")
+        return together
     except (psycopg.IntegrityError, psycopg.DataError) as error:
         _log.exception("the database refused a group of %d postings", len(postings))
         if len(postings) == 1:
