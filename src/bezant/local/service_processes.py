@@ -12,9 +12,11 @@ from bezant.local.gateway import Endpoint
 from bezant.local.options import PlatformOptions
 from bezant.local.plan import ProbeResult, ProcessSpec
 from bezant.local.ports import HOST, VALKEY_NODES
+from bezant.local.postgres import MAX_CONNECTIONS
 from bezant.local.zones import zone_of_replica
 
 CONTROL_DATABASE = "bezant_control"
+_KEPT_BACK = 40
 # what a user may set for every process, besides the settings of Bezant itself
 _PASSED_ON_PREFIXES = ("BEZANT_", "OTEL_", "AWS_", "PYTHON", "SSL_CERT_", "LC_")
 
@@ -75,6 +77,15 @@ def specs(options: PlatformOptions, shared: Mapping[str, str], depends_on: tuple
     return [_spec(options, shared, depends_on, service, replica) for service, replica in replicas(options)]
 
 
+def connection_cap(options: PlatformOptions) -> int:
+    """Return how many tenant connections each process may hold, so that all of them fit into PostgreSQL's limit.
+
+    What is kept back is for the processes' control connections, provisioning, and an administrator.
+    """
+    processes = sum(1 for service, _ in replicas(options) if SERVICES[service].schema is not None)
+    return max(10, (MAX_CONNECTIONS - _KEPT_BACK - 6 * len(replicas(options))) // max(1, processes))
+
+
 def _spec(
     options: PlatformOptions, shared: Mapping[str, str], depends_on: tuple[str, ...], service: str, replica: int
 ) -> ProcessSpec:
@@ -100,6 +111,7 @@ def _spec(
             "BEZANT_ZONE": zone,
             "BEZANT_VERSION": version,
             "BEZANT_PORT": str(port),
+            "BEZANT_PROCESS_CONNECTION_CAP": str(connection_cap(options)),
             "BEZANT_TRACE_FILE": str(directory.traces / f"{name}.jsonl"),
             **options.environment,
             **options.service_environment.get(service, {}),
