@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from bezant.foundation.secrets import SecretMissing, SecretStore, tenant_secret_
 from bezant.foundation.secrets.store import SecretStoreUnavailable
 from bezant.foundation.settings import Settings
 from bezant.foundation.tenancy.pools import TenantPool
-from bezant.foundation.tenancy.transaction import TenantTransaction
+from bezant.foundation.tenancy.transaction import Params, TenantTransaction
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -116,6 +116,23 @@ class TenantDatabases:
             raise
         if emitted:
             self._on_commit(tenant_id)
+
+    async def fetch(
+        self, tenant_id: UUID, query: LiteralString, params: Params = None, *, read_only: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement that is a transaction by itself and return its rows.
+
+        One round trip instead of three: for a single statement without events BEGIN and COMMIT add nothing. Raises
+        what `transaction` raises, and `psycopg.Error`.
+        """
+        pool = await self._pool(tenant_id, "reader" if read_only else "writer")
+        async with pool.connection(self._settings.transaction_timeout_seconds) as connection:
+            await connection.set_autocommit(True)
+            try:
+                return await (await connection.execute(query, params)).fetchall()
+            finally:
+                if not connection.closed:
+                    await connection.set_autocommit(False)
 
     async def run(
         self,

@@ -11,10 +11,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 
 from bezant.contracts.identifiers import new_id
-from bezant.contracts.problems import IdempotencyKeyReused
+from bezant.contracts.problems import IdempotencyKeyReused, TenantUnavailable
 from bezant.foundation.coalescing import Coalescer
+from bezant.foundation.database import is_transient
 from bezant.foundation.due_work import DueWork
 from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
@@ -95,10 +97,7 @@ class PaymentCreation:
                 by_key[order.key] = order
                 first[order.key] = _payment(order)
 
-        async def claim(transaction: TenantTransaction) -> set[UUID]:
-            return await _insert(transaction, by_key, first)
-
-        inserted = await self._databases.run(tenant_id, claim, attempts=1)
+        inserted = await self._claim(tenant_id, by_key, first)
         failpoint("payment.create.after_claim")
         fresh = [payment for payment in first.values() if payment.id in inserted]
         repeated = [key for key, payment in first.items() if payment.id not in inserted]
@@ -119,6 +118,48 @@ class PaymentCreation:
                 answers.append(_reused() if fingerprint != order.fingerprint else answer)
         return answers
 
+    async def _claim(self, tenant_id: UUID, by_key: dict[str, PaymentOrder], first: dict[str, Payment]) -> set[UUID]:
+        """Claim the keys and insert the payments whose key was free; return their ids."""
+        payments = list(first.values())
+        try:
+            rows = await self._databases.fetch(
+                tenant_id,
+                QUERIES["claim_and_insert"],
+                {
+                    "keys": list(first),
+                    "fingerprints": [by_key[key].fingerprint for key in first],
+                    "ids": [payment.id for payment in payments],
+                    "sources": [payment.source_account_id for payment in payments],
+                    "destinations": [payment.destination_account_id for payment in payments],
+                    "amounts": [payment.amount_minor for payment in payments],
+                    "currencies": [payment.currency for payment in payments],
+                    "captures": [payment.capture for payment in payments],
+                    "references": [payment.reference for payment in payments],
+                    "actors": [payment.actor for payment in payments],
+                    "expiries": [payment.expires_at for payment in payments],
+                    "times": [payment.created_at for payment in payments],
+                    "documents": [
+                        msgspec.json.encode(
+                            {
+                                "splits": splits_to_json(payment.splits),
+                                "metadata": payment.metadata,
+                                "context": payment.context,
+                            }
+                        ).decode()
+                        for payment in payments
+                    ],
+                },
+            )
+        except psycopg.Error as error:
+            if not is_transient(error):
+                raise
+            # Not tried again here, since it may have committed: the client's repetition, or the resolver, finds out.
+            raise TenantUnavailable(
+                "the database of this tenant does not answer; send the request again with the same Idempotency-Key",
+                retry_after_seconds=2,
+            ) from error
+        return {row[0] for row in rows}
+
     async def _answers_of(self, tenant_id: UUID, keys: list[str]) -> dict[str, tuple[bytes, Answer]]:
         async def read(transaction: TenantTransaction) -> dict[str, tuple[bytes, Answer]]:
             records = await transaction.fetch_all(QUERIES["idempotency_records"], {"keys": keys})
@@ -138,40 +179,6 @@ class PaymentCreation:
             return answers
 
         return await self._databases.run(tenant_id, read)
-
-
-async def _insert(
-    transaction: TenantTransaction, by_key: dict[str, PaymentOrder], first: dict[str, Payment]
-) -> set[UUID]:
-    payments = list(first.values())
-    rows = await transaction.fetch_all(
-        QUERIES["claim_and_insert"],
-        {
-            "keys": list(first),
-            "fingerprints": [by_key[key].fingerprint for key in first],
-            "ids": [payment.id for payment in payments],
-            "sources": [payment.source_account_id for payment in payments],
-            "destinations": [payment.destination_account_id for payment in payments],
-            "amounts": [payment.amount_minor for payment in payments],
-            "currencies": [payment.currency for payment in payments],
-            "captures": [payment.capture for payment in payments],
-            "references": [payment.reference for payment in payments],
-            "actors": [payment.actor for payment in payments],
-            "expiries": [payment.expires_at for payment in payments],
-            "times": [payment.created_at for payment in payments],
-            "documents": [
-                msgspec.json.encode(
-                    {
-                        "splits": splits_to_json(payment.splits),
-                        "metadata": payment.metadata,
-                        "context": payment.context,
-                    }
-                ).decode()
-                for payment in payments
-            ],
-        },
-    )
-    return {row[0] for row in rows}
 
 
 def _payment(order: PaymentOrder) -> Payment:

@@ -34,11 +34,10 @@ class IdempotencyRecord:
 
 async def get_payment(databases: TenantDatabases, tenant_id: UUID, payment_id: UUID) -> Payment:
     """Return one payment. Raises `PaymentNotFound`."""
-    async with databases.transaction(tenant_id) as transaction:
-        row = await transaction.fetch_one(QUERIES["payment_columns"] + " WHERE id = %(id)s", {"id": payment_id})
-    if row is None:
+    rows = await databases.fetch(tenant_id, QUERIES["get_payments"], {"ids": [payment_id]})
+    if not rows:
         raise PaymentNotFound(f"there is no payment {payment_id}")
-    return payment_from_row(row)
+    return payment_from_row(rows[0])
 
 
 async def list_payments(
@@ -58,25 +57,22 @@ async def list_payments(
         parameters["account_id"] = chosen.account_id
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     query = QUERIES["payment_columns"] + where + " ORDER BY id DESC LIMIT %(limit)s"
-    async with databases.transaction(tenant_id) as transaction:
-        rows = await transaction.fetch_all(query, parameters)
+    rows = await databases.fetch(tenant_id, query, parameters)
     return [payment_from_row(row) for row in rows]
 
 
 async def list_refunds(databases: TenantDatabases, tenant_id: UUID, payment_id: UUID) -> tuple[Payment, list[Action]]:
     """Return a payment and its refunds, oldest first. Raises `PaymentNotFound`."""
     payment = await get_payment(databases, tenant_id, payment_id)
-    async with databases.transaction(tenant_id) as transaction:
-        rows = await transaction.fetch_all(
-            QUERIES["action_columns"] + " WHERE payment_id = %(id)s AND kind = 'refund' ORDER BY id", {"id": payment_id}
-        )
+    query = QUERIES["action_columns"] + " WHERE payment_id = %(id)s AND kind = 'refund' ORDER BY id"
+    rows = await databases.fetch(tenant_id, query, {"id": payment_id})
     return payment, [action_from_row(row) for row in rows]
 
 
 async def get_idempotency_record(databases: TenantDatabases, tenant_id: UUID, key: str) -> IdempotencyRecord:
     """Return what is known of a key. Raises `NotFound`."""
-    async with databases.transaction(tenant_id) as transaction:
-        row = await transaction.fetch_one(QUERIES["idempotency_records"], {"keys": [key]})
-    if row is None:
+    rows = await databases.fetch(tenant_id, QUERIES["idempotency_records"], {"keys": [key]})
+    if not rows:
         raise NotFound("no request with this Idempotency-Key was recorded in the last seven days")
+    row = rows[0]
     return IdempotencyRecord(row[0], row[2], row[3], row[4], row[5])

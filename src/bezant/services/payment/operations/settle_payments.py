@@ -173,35 +173,27 @@ class PaymentSettlement:
             return {}
         now = datetime.now(UTC)
 
+        settled_as = {outcome.payment.id: _settled(outcome, now) for outcome in outcomes}
+
         async def record(transaction: TenantTransaction) -> dict[UUID, Payment]:
             rows = await transaction.fetch_all(
                 QUERIES["settle_payments"],
                 {
-                    "ids": [outcome.payment.id for outcome in outcomes],
-                    "attempts": [outcome.payment.attempt for outcome in outcomes],
-                    "statuses": [outcome.status.value for outcome in outcomes],
-                    "reasons": [outcome.reason_code for outcome in outcomes],
-                    "captured": [outcome.captured_minor for outcome in outcomes],
-                    "risks": [msgspec.json.encode(outcome.verdict.risk).decode() for outcome in outcomes],
-                    "times": [now] * len(outcomes),
+                    "ids": list(settled_as),
+                    "attempts": [payment.attempt for payment in settled_as.values()],
+                    "statuses": [payment.status.value for payment in settled_as.values()],
+                    "reasons": [payment.reason_code for payment in settled_as.values()],
+                    "captured": [payment.captured_minor for payment in settled_as.values()],
+                    "risks": [msgspec.json.encode(payment.risk).decode() for payment in settled_as.values()],
+                    "times": [now] * len(settled_as),
+                    "keys": [payment.idempotency_key for payment in settled_as.values()],
+                    "bodies": [encode(payment_document(payment)).decode() for payment in settled_as.values()],
                 },
             )
             ours = {row[0] for row in rows}
-            settled = {}
-            for outcome in outcomes:
-                if outcome.payment.id not in ours:
-                    continue
-                payment = _settled(outcome, now)
-                settled[payment.id] = payment
+            settled = {payment_id: payment for payment_id, payment in settled_as.items() if payment_id in ours}
+            for payment in settled.values():
                 transaction.emit(payment_event(payment, actor=payment.actor))
-            await transaction.execute(
-                QUERIES["store_answers"],
-                {
-                    "keys": [payment.idempotency_key for payment in settled.values()],
-                    "statuses": [201] * len(settled),
-                    "bodies": [encode(payment_document(payment)).decode() for payment in settled.values()],
-                },
-            )
             return settled
 
         settled = await self._databases.run(tenant_id, record)

@@ -36,15 +36,26 @@ WHERE p.ctid = place.ctid AND p.status = 'processing' AND p.attempt = g.attempt 
 RETURNING p.id
 
 -- name: settle_payments
--- Write the outcome of payments that are still processing and still ours.
-UPDATE payment.payments p SET status = g.status, reason_code = g.reason, captured_minor = g.captured,
-  risk = g.risk::jsonb, version = p.version + 1, updated_at = g.at
-FROM unnest(%(ids)b::uuid[], %(attempts)b::integer[], %(statuses)b::text[], %(reasons)b::text[],
-  %(captured)b::bigint[], %(risks)b::text[], %(times)b::timestamptz[])
-  AS g(id, attempt, status, reason, captured, risk, at)
-CROSS JOIN LATERAL (SELECT ctid FROM payment.payments WHERE id = g.id OFFSET 0) place
-WHERE p.ctid = place.ctid AND p.status = 'processing' AND p.attempt = g.attempt
-RETURNING p.id
+-- Write the outcome of payments that are still processing and still ours, and the answers that repetitions of
+-- their keys get.
+WITH given AS (
+  SELECT * FROM unnest(%(ids)b::uuid[], %(attempts)b::integer[], %(statuses)b::text[], %(reasons)b::text[],
+    %(captured)b::bigint[], %(risks)b::text[], %(times)b::timestamptz[], %(keys)b::text[], %(bodies)b::text[])
+    AS g(id, attempt, status, reason, captured, risk, at, key, body)
+), settled AS (
+  UPDATE payment.payments p SET status = g.status, reason_code = g.reason, captured_minor = g.captured,
+    risk = g.risk::jsonb, version = p.version + 1, updated_at = g.at
+  FROM given g
+  CROSS JOIN LATERAL (SELECT ctid FROM payment.payments WHERE id = g.id OFFSET 0) place
+  WHERE p.ctid = place.ctid AND p.status = 'processing' AND p.attempt = g.attempt
+  RETURNING p.id, g.key, g.body
+), answered AS (
+  UPDATE payment.idempotency i SET response_status = 201, response_body = s.body
+  FROM settled s
+  CROSS JOIN LATERAL (SELECT ctid FROM payment.idempotency WHERE key = s.key OFFSET 0) place
+  WHERE i.ctid = place.ctid AND i.response_status IS NULL
+)
+SELECT id FROM settled
 
 -- name: store_answers
 -- Keep the answers that repetitions of the keys get.
