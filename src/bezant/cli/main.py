@@ -17,6 +17,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "audit": "bezant.cli.audit",
     "admin": "bezant.cli.admin",
     "contracts": "bezant.cli.contracts",
+    "topology": "bezant.cli.topology",
     "demo": "bezant.cli.demo.command",
 }
 """Groups of commands by name: each is the `app` of its module, which is imported when the group is used."""

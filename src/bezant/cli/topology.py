@@ -1,0 +1,171 @@
+"""`bezant topology`: show the deployment, compare two models of it, check it."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from bezant.cli.console import console, errors
+from bezant.cli.topology_model import Model, load, reported_topology
+from bezant.topology.assumptions import Assumptions, assume
+from bezant.topology.rules.rule import Finding
+
+app = typer.Typer(help="The deployment as one typed model: show it, compare it, check it.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_STYLE = {"error": "bold red", "warning": "yellow"}
+
+
+@app.command()
+def check(
+    model: Model = "production",
+    assumptions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assume", metavar="NAME=VALUE", help="Change an assumption; `bezant topology rules` lists them."
+        ),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--rule", help="Only this rule; may be repeated.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with a deployment, with the arithmetic. Exit code 0: nothing, 1: findings, 2: refused."""
+    from bezant.topology.rules.registry import ALL_RULES  # noqa: PLC0415 - `bezant --help` need not load the rules
+    from bezant.topology.rules.registry import check as check_topology  # noqa: PLC0415
+
+    with reported_topology(as_json=as_json):
+        topology = load(model)
+        assumed = assume(_pairs(assumptions or []))
+        if unknown := [name for name in only or [] if name not in ALL_RULES]:
+            raise typer.BadParameter(f"no rule {', '.join(unknown)}; `bezant topology rules` lists them")
+        findings = [one for one in check_topology(topology, assumed) if not only or one.rule in only]
+    counts = Counter(finding.severity for finding in findings)
+    rules = len(only) if only else len(ALL_RULES)
+    if as_json:
+        document = {
+            "model": topology.name,
+            "rules": rules,
+            "errors": counts["error"],
+            "warnings": counts["warning"],
+            "findings": [finding.as_document() for finding in findings],
+            "assumptions": assumed.model_dump(),
+        }
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        for finding in findings:
+            _print(finding, assumed)
+        broken = len({finding.rule for finding in findings})
+        if findings:
+            console.print(
+                f"[bold]{escape(topology.name)}[/]: {broken} of {rules} rules find {counts['error']} errors and "
+                f"{counts['warning']} warnings",
+                highlight=False,
+            )
+        else:
+            console.print(f"[green]{escape(topology.name)}: all {rules} rules are kept[/]", highlight=False)
+    raise typer.Exit(1 if findings else 0)
+
+
+def _print(finding: Finding, assumed: Assumptions) -> None:
+    style = _STYLE[finding.severity]
+    console.print(f"[{style}]{finding.severity}[/] [bold]{finding.rule}[/]  {escape(finding.summary)}", highlight=False)
+    console.print(f"    at    {finding.place}", style="dim", markup=False, highlight=False)
+    for number, line in enumerate(finding.arithmetic):
+        label = "since" if number == 0 else "     "
+        console.print(f"    {label} {line}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"    do    {finding.correction}", style="green", markup=False, highlight=False, soft_wrap=True)
+    defaults = Assumptions()
+    changed = [f"{name}={getattr(assumed, name)}" for name in finding.assumptions
+               if getattr(assumed, name) != getattr(defaults, name)]  # fmt: skip
+    if finding.assumptions:
+        listed = ", ".join(changed) + " (changed)" if changed else ""
+        names = listed or ", ".join(f"{name}={value:g}" for name, value in list(finding.assumptions.items())[:4])
+        more = "" if listed or len(finding.assumptions) <= 4 else f" and {len(finding.assumptions) - 4} more"
+        console.print(f"    with  {names}{more}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    console.print()
+
+
+@app.command()
+def rules(as_json: AsJson = False) -> None:
+    """List every rule with its reason, and every assumption with its value."""
+    from bezant.topology.rules.registry import ALL_RULES  # noqa: PLC0415
+    from bezant.topology.structure import REFUSALS  # noqa: PLC0415
+
+    assumptions = {
+        name: {"value": field.default, "reason": field.description} for name, field in Assumptions.model_fields.items()
+    }
+    if as_json:
+        document = {
+            "rules": [
+                {"rule": r.name, "severity": r.severity, "title": r.title, "reason": r.reason, "source": r.source,
+                 "assumptions": list(r.assumes)}
+                for r in ALL_RULES.values()
+            ],
+            "refusals": REFUSALS,
+            "assumptions": assumptions,
+        }  # fmt: skip
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        return
+    table = Table(title="Rules", title_justify="left")
+    for column in ("rule", "severity", "holds when", "because"):
+        table.add_column(column, overflow="fold", no_wrap=column == "rule")
+    for one in ALL_RULES.values():
+        table.add_row(one.name, one.severity, one.title, one.reason)
+    console.print(table)
+    refused = Table(title="Refused when a file is read", title_justify="left")
+    refused.add_column("rule", no_wrap=True)
+    refused.add_column("because", overflow="fold")
+    for name, reason in REFUSALS.items():
+        refused.add_row(name, reason)
+    console.print(refused)
+    assumed = Table(title="Assumptions (--assume NAME=VALUE)", title_justify="left")
+    for column in ("assumption", "value", "reason"):
+        assumed.add_column(column, overflow="fold", no_wrap=column == "assumption")
+    for name, entry in assumptions.items():
+        assumed.add_row(name, str(entry["value"]), str(entry["reason"]))
+    console.print(assumed)
+
+
+@app.command()
+def dump(
+    model: Model = "production",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+) -> None:
+    """Print a model as YAML, to keep a variant of one's own."""
+    from bezant.topology.loading import dump_topology  # noqa: PLC0415
+
+    with reported_topology():
+        _write(dump_topology(load(model)), output)
+
+
+@app.command()
+def schema(output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None) -> None:
+    """Print the JSON schema of a topology file."""
+    from bezant.topology.loading import json_schema  # noqa: PLC0415
+
+    _write(json_schema(), output)
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        errors.print(f"bezant: {output} cannot be written: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    console.print(f"wrote {output}", markup=False, highlight=False)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"--assume takes NAME=VALUE, not {text!r}")
+        pairs[name.strip()] = value.strip()
+    return pairs

@@ -1,0 +1,1 @@
+"""The rules that say what is wrong with a deployment. See `docs/topology/rules.md`."""

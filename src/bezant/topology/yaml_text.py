@@ -1,0 +1,63 @@
+"""YAML in and out: no silently repeated keys, no dates, no numbers that are not numbers."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+
+class RepeatedKey(yaml.YAMLError):
+    """A key stands twice in one mapping: YAML would silently keep the second."""
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses repeated keys and leaves dates as text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            line = key_node.start_mark.line + 1
+            raise RepeatedKey(f"the key {key!r} stands twice in one mapping, the second time on line {line}")
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper without anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def parse_yaml(text: str) -> Any:
+    """Return the document as JSON-like data with tuples for lists. Raises `yaml.YAMLError`."""
+    return _tuples(yaml.load(text, Loader=_Loader))  # noqa: S506 - a SafeLoader
+
+
+def write_yaml(document: Any) -> str:
+    """Return the document as YAML, keys in their own order."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _tuples(value: Any) -> Any:
+    """Strict models take tuples where YAML has lists."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    return value
