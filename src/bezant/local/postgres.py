@@ -25,7 +25,7 @@ from bezant.local.ports import HOST, Ports
 
 NAME: Final = "postgres"
 SUPERUSER: Final = "postgres"
-MAX_CONNECTIONS: Final = 500
+MAX_CONNECTIONS: Final = 1000
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": HOST,

@@ -1,9 +1,9 @@
-"""The merged OpenAPI document of all services, and pages to browse it that need no outside network."""
+"""The merged OpenAPI document of all services, and a page to browse it that needs no outside network."""
 
 from importlib import resources
 
 from fastapi import APIRouter, Response
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -11,7 +11,7 @@ _STATIC = "/static-offline-docs"
 
 
 def documentation_routes() -> APIRouter:
-    """Return `/openapi.json`, `/docs`, `/redoc` and the assets that they load."""
+    """Return `/openapi.json`, `/docs` and the assets that it loads."""
     router = APIRouter(include_in_schema=False)
     document = resources.files("bezant.contracts").joinpath("openapi.json").read_bytes()
 
@@ -27,16 +27,6 @@ def documentation_routes() -> APIRouter:
             swagger_js_url=f"{_STATIC}/swagger-ui-bundle.js",
             swagger_css_url=f"{_STATIC}/swagger-ui.css",
             swagger_favicon_url=f"{_STATIC}/favicon.png",
-        )
-
-    @router.get("/redoc")
-    async def redoc() -> HTMLResponse:
-        return get_redoc_html(
-            openapi_url="/openapi.json",
-            title="Bezant API",
-            redoc_js_url=f"{_STATIC}/redoc.standalone.js",
-            redoc_favicon_url=f"{_STATIC}/favicon.png",
-            with_google_fonts=False,
         )
 
     assets = StaticFiles(packages=[("fastapi_offline", "static")])
