@@ -13,7 +13,7 @@ from collections.abc import Callable
 from bezant.contracts.events import HEARTBEAT
 from bezant.contracts.problems import Unavailable
 from bezant.foundation.control.database import QUERIES, ControlDatabase
-from bezant.foundation.events.producer import BrokerUnavailable, EventProducer
+from bezant.foundation.events.producer import EventProducer
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +63,6 @@ class BrokerWatch:
         while True:
             try:
                 await self.check()
-            except (BrokerUnavailable, Unavailable) as error:
+            except Unavailable as error:
                 _log.info("the broker cannot be watched: %s", error)
             await asyncio.sleep(self._interval_seconds)

@@ -7,23 +7,37 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Message, Producer
 
+from bezant.contracts.problems import Unavailable
+
 # Well under the limit of a transaction, since the relay holds one open while it publishes.
 _DELIVERY_SECONDS = 3.0
 
 
-class BrokerUnavailable(RuntimeError):
+class BrokerUnavailable(Unavailable):
     """The broker did not confirm the messages in time; they may or may not have been written."""
+
+    code = "broker_unavailable"
 
 
 class EventProducer:
-    """An idempotent Kafka producer. A thread serves its delivery reports."""
+    """A Kafka producer that keeps the order, and repeats what was not confirmed. A thread serves its delivery reports.
+
+    It is not an idempotent one on purpose. Consumers know an event by its id, so repetitions are harmless. An
+    idempotent producer's identity is a number that the broker hands out, and a broker that was emptied hands out the
+    same numbers again: it refuses the old producer for ever (UNKNOWN_PRODUCER_ID), or takes a new one's messages for
+    repetitions of the old one's and drops them with a confirmation.
+    """
 
     def __init__(self, configuration: dict[str, Any]) -> None:
         self._producer = Producer(
             configuration
             | {
-                "enable.idempotence": True,
                 "acks": "all",
+                # One request at a time, so that one which is sent again is not overtaken.
+                "max.in.flight.requests.per.connection": 1,
+                # Otherwise whoever publishes first on an emptied broker makes the topic, with the broker's own
+                # number of partitions, before it is made with ours.
+                "allow.auto.create.topics": False,
                 "linger.ms": 1,
                 "compression.type": "lz4",
                 "message.timeout.ms": int(_DELIVERY_SECONDS * 1000),

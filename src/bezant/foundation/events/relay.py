@@ -115,7 +115,7 @@ class Relay:
             await self.drain(tenant_id)
         except (TenantNotActive, NotFound):
             self._failures.pop(tenant_id, None)
-        except (Problem, BrokerUnavailable, psycopg.Error) as error:
+        except (Problem, psycopg.Error) as error:
             failures = self._failures.get(tenant_id, 0)
             self._failures[tenant_id] = failures + 1
             RELAY_FAILURES.labels(service=self._service).inc()
