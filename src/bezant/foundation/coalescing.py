@@ -2,15 +2,24 @@
 
 Under load a group grows by itself to what one set-based statement carries well; without load an item leaves at
 once. Groups never mix tenants, so that a tenant whose database is slow holds up nobody else.
+
+After a group has ended, the next one waits for a fraction of the time that it took: the clients that were just
+answered send their next requests meanwhile, and join. Without that pause a few clients of a tenant would fall into
+alternating small groups, each with the full cost of one.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from bezant.foundation.telemetry.metrics import GROUP_SIZE
+
+_WORTH_A_GROUP = 16
+_PAUSE_FRACTION = 0.2
+_LONGEST_PAUSE_SECONDS = 0.025
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,6 +42,7 @@ class Coalescer(Generic[Item, Result]):
         self._max_in_flight = max_in_flight
         self._queues: dict[UUID, deque[tuple[Item, asyncio.Future[Result]]]] = {}
         self._in_flight: dict[UUID, int] = {}
+        self._gathering: set[UUID] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sizes = GROUP_SIZE.labels(stage=stage)
 
@@ -46,12 +56,19 @@ class Coalescer(Generic[Item, Result]):
             # The next turn of the loop: requests that arrived in this one join the group.
             loop.call_soon(self._pump, tenant_id)
         queue.append((item, future))
+        if len(queue) == _WORTH_A_GROUP:
+            loop.call_soon(self._pump, tenant_id)
         # Shielded by nature: a client that goes away cancels its own wait, not the group.
         return await future
 
     def _pump(self, tenant_id: UUID) -> None:
         queue = self._queues.get(tenant_id)
+        if queue and tenant_id in self._gathering and len(queue) < _WORTH_A_GROUP:
+            return
         while queue and self._in_flight.get(tenant_id, 0) < self._max_in_flight:
+            if self._in_flight.get(tenant_id) and len(queue) < _WORTH_A_GROUP:
+                # A second group at the same time only when it is a large one.
+                return
             group = [queue.popleft() for _ in range(min(len(queue), self._max_group))]
             self._in_flight[tenant_id] = self._in_flight.get(tenant_id, 0) + 1
             task = asyncio.create_task(self._run(tenant_id, group))
@@ -62,6 +79,7 @@ class Coalescer(Generic[Item, Result]):
 
     async def _run(self, tenant_id: UUID, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         self._sizes.observe(len(group))
+        began = time.monotonic()
         try:
             results = await self._handle_group(tenant_id, [item for item, _ in group])
             if len(results) != len(group):
@@ -83,6 +101,20 @@ class Coalescer(Generic[Item, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+        self._gather(tenant_id, took_seconds=time.monotonic() - began)
+
+    def _gather(self, tenant_id: UUID, *, took_seconds: float) -> None:
+        """Begin the next group after a pause, or at once when nobody waits or enough do."""
+        queue = self._queues.get(tenant_id)
+        if not queue or len(queue) >= _WORTH_A_GROUP:
+            self._pump(tenant_id)
+        elif tenant_id not in self._gathering:
+            self._gathering.add(tenant_id)
+            pause_seconds = min(_LONGEST_PAUSE_SECONDS, took_seconds * _PAUSE_FRACTION)
+            asyncio.get_running_loop().call_later(pause_seconds, self._gathered, tenant_id)
+
+    def _gathered(self, tenant_id: UUID) -> None:
+        self._gathering.discard(tenant_id)
         self._pump(tenant_id)
 
     async def drain(self, timeout_seconds: float = 10.0) -> None:
