@@ -118,8 +118,11 @@ class Coalescer(Generic[Item, Result]):
         self._pump(tenant_id)
 
     async def drain(self, timeout_seconds: float = 10.0) -> None:
-        """Wait until everything that was submitted has been answered."""
-        while self._tasks:
+        """Wait until everything that was submitted has been answered; pauses for gathering are cut short."""
+        while self._tasks or any(self._queues.values()):
+            for tenant_id in list(self._queues):
+                self._gathering.discard(tenant_id)
+                self._pump(tenant_id)
             _, pending = await asyncio.wait(list(self._tasks), timeout=timeout_seconds)
             if pending:
                 return
