@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
+import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 T = TypeVar("T")
+
+
+class _Exists(Exception):
+    """A secret of this name was created by somebody else."""
 
 
 class AwsSecretsManager:
@@ -38,6 +43,8 @@ class AwsSecretsManager:
         except ClientError as error:
             if error.response["Error"]["Code"] == "ResourceNotFoundException":
                 raise SecretMissing(name) from error
+            if error.response["Error"]["Code"] == "ResourceExistsException":
+                raise _Exists from error
             raise SecretStoreUnavailable(
                 f"AWS Secrets Manager refused {name}: {error.response['Error']['Code']}. "
                 "Check the role of this pod and the region"
@@ -47,9 +54,14 @@ class AwsSecretsManager:
 
     async def read(self, name: str) -> dict[str, str]:
         """See `SecretStore.read`."""
-        text = await self._call(name, lambda: self._client.get_secret_value(SecretId=name)["SecretString"])
-        value: dict[str, str] = json.loads(text)
-        return value
+        text = await self._call(name, lambda: self._client.get_secret_value(SecretId=name).get("SecretString", ""))
+        try:
+            return msgspec.json.decode(text, type=dict[str, str])
+        except msgspec.DecodeError:
+            # Not chained: the message of a decoder may quote what it read.
+            raise SecretStoreUnavailable(
+                f"the secret {name} in AWS Secrets Manager is not a JSON object of strings; write it again"
+            ) from None
 
     async def write(self, name: str, value: dict[str, str]) -> None:
         """See `SecretStore.write`. Creates the secret on its first write."""
@@ -57,7 +69,11 @@ class AwsSecretsManager:
         try:
             await self._call(name, lambda: self._client.put_secret_value(SecretId=name, SecretString=text))
         except SecretMissing:
-            await self._call(name, lambda: self._client.create_secret(Name=name, SecretString=text))
+            try:
+                await self._call(name, lambda: self._client.create_secret(Name=name, SecretString=text))
+            except _Exists:
+                # Another process created it at the same moment; the later value stands.
+                await self._call(name, lambda: self._client.put_secret_value(SecretId=name, SecretString=text))
 
     async def delete(self, name: str) -> None:
         """See `SecretStore.delete`. Without a recovery window: the credential itself is dropped at the same time."""

@@ -57,7 +57,8 @@ class EncryptedFiles:
             raise SecretMissing(name) from error
         try:
             plain = self._cipher.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], name.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
+            # ValueError: shorter than a nonce.
             raise SecretStoreUnavailable(
                 f"the secret {name} does not decrypt with this store's key: the key file or the secret was replaced"
             ) from error
