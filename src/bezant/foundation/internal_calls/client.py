@@ -85,11 +85,13 @@ class _Lane:
                 except aiohttp.ClientResponseError as error:
                     reason = f"answered {error.status}"
                     break
-                except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
-                    reason = f"did not answer ({type(error).__name__})"
                 except TimeoutError:
+                    # Before its bases (aiohttp's is a ClientError too, the builtin an OSError): what took too long
+                    # once is not asked a second time.
                     reason = "did not answer in time"
                     break
+                except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+                    reason = f"did not answer ({type(error).__name__})"
         finally:
             timer.cancel()
             release()
