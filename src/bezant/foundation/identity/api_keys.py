@@ -16,7 +16,7 @@ from uuid import UUID
 from bezant.contracts.problems import Forbidden, Unauthenticated
 from bezant.foundation.control.database import QUERIES, ControlDatabase
 
-_FORMAT: Final = re.compile(r"^bz_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$")
+_FORMAT: Final = re.compile(r"bz_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _CACHED_KEYS: Final = 10_000
 
@@ -76,7 +76,7 @@ class ApiKeys:
         """Return the caller. Raises `Unauthenticated`, `ControlUnavailable`."""
         if authorization is None or not authorization.startswith("Bearer "):
             raise Unauthenticated("send your API key as `Authorization: Bearer bz_...`")
-        matched = _FORMAT.match(authorization[7:])
+        matched = _FORMAT.fullmatch(authorization[7:])
         if matched is None:
             raise Unauthenticated("the API key is not of the form bz_<keyid>_<secret>")
         key_id, secret = matched.groups()

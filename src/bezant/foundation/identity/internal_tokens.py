@@ -89,6 +89,6 @@ class TokenVerifier:
                 leeway=5,
                 options={"require": ["exp", "aud", "iss", "tenant"]},
             )
-            return float(claims["exp"]), issuer, UUID(claims["tenant"])
+            return float(claims["exp"]), issuer, UUID(str(claims["tenant"]))
         except (jwt.PyJWTError, KeyError, ValueError) as error:
             raise Unauthenticated("the internal token is missing, expired or not meant for this service") from error
