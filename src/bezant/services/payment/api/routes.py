@@ -33,8 +33,9 @@ from bezant.services.payment.api.schemas import (
 )
 from bezant.services.payment.domain.payments import ActionKind, Split, Status
 from bezant.services.payment.operations import read_payments
-from bezant.services.payment.operations.act_on_payments import ActionOrder, PaymentActions
+from bezant.services.payment.operations.act_on_payments import PaymentActions
 from bezant.services.payment.operations.answers import encode, payment_document, refund_document
+from bezant.services.payment.operations.begin_actions import ActionOrder
 from bezant.services.payment.operations.create_payments import Answer, PaymentCreation, PaymentOrder
 
 Reader = Annotated[Caller, Depends(require("payments:read"))]

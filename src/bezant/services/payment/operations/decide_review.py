@@ -11,8 +11,9 @@ from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.payment.domain.payments import ActionKind, Payment, Status
 from bezant.services.payment.domain.problems import ActionInProgress, NotCapturable, NotVoidable, PaymentNotFound
 from bezant.services.payment.events.publishes import payment_event
-from bezant.services.payment.operations.act_on_payments import ActionOrder, PaymentActions, lock_payments
-from bezant.services.payment.storage.queries import QUERIES
+from bezant.services.payment.operations.act_on_payments import PaymentActions
+from bezant.services.payment.operations.begin_actions import ActionOrder
+from bezant.services.payment.storage.payments import lock_payments, update_payments
 
 _log = logging.getLogger(__name__)
 
@@ -72,12 +73,6 @@ async def _authorize(transaction: TenantTransaction, payment_id: UUID, event: Re
     if payment.status is not Status.REQUIRES_REVIEW:
         return
     payment.move(Status.AUTHORIZED)
-    now = payment.updated_at = datetime.now(UTC)
-    await transaction.execute(
-        QUERIES["update_payments"],
-        {
-            "ids": [payment.id], "statuses": [payment.status.value], "reasons": [payment.reason_code],
-            "captured": [0], "refunded": [0], "refunding": [0], "versions": [payment.version], "times": [now],
-        },
-    )  # fmt: skip
+    payment.updated_at = datetime.now(UTC)
+    await update_payments(transaction, [payment], payment.updated_at)
     transaction.emit(payment_event(payment, actor=event.actor))

@@ -7,7 +7,8 @@ from uuid import UUID
 from bezant.contracts.problems import Conflict
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.payment.domain.payments import ActionKind
-from bezant.services.payment.operations.act_on_payments import ActionOrder, PaymentActions
+from bezant.services.payment.operations.act_on_payments import PaymentActions
+from bezant.services.payment.operations.begin_actions import ActionOrder
 from bezant.services.payment.storage.queries import QUERIES
 
 _RETRY_SECONDS = 5

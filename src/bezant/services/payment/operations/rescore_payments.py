@@ -8,8 +8,8 @@ import msgspec
 from bezant.contracts.problems import Problem
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.payment.events.publishes import rescored_event
-from bezant.services.payment.operations.act_on_payments import lock_payments
 from bezant.services.payment.operations.decide import FraudChecks
+from bezant.services.payment.storage.payments import lock_payments
 from bezant.services.payment.storage.queries import QUERIES
 
 _RETRY_SECONDS = 5

@@ -6,8 +6,9 @@ from uuid import UUID
 from bezant.foundation.due_work import GUARD_SECONDS
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.payment.domain.payments import Action, Payment
-from bezant.services.payment.operations.act_on_payments import PaymentActions, lock_payments
+from bezant.services.payment.operations.act_on_payments import PaymentActions
 from bezant.services.payment.operations.settle_payments import PaymentSettlement
+from bezant.services.payment.storage.payments import lock_payments
 from bezant.services.payment.storage.queries import QUERIES
 from bezant.services.payment.storage.rows import action_from_row, payment_from_row
 
