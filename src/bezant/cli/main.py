@@ -18,6 +18,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "admin": "bezant.cli.admin",
     "contracts": "bezant.cli.contracts",
     "topology": "bezant.cli.topology",
+    "cost": "bezant.cli.cost",
     "demo": "bezant.cli.demo.command",
 }
 """Groups of commands by name: each is the `app` of its module, which is imported when the group is used."""

@@ -10,14 +10,71 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bezant.cli.console import console, errors
-from bezant.cli.topology_model import Model, load, reported_topology
+from bezant.cli.console import console
+from bezant.cli.topology_model import Model, load, reported_topology, write_text
 from bezant.topology.assumptions import Assumptions, assume
 from bezant.topology.rules.rule import Finding
 
 app = typer.Typer(help="The deployment as one typed model: show it, compare it, check it.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _STYLE = {"error": "bold red", "warning": "yellow"}
+
+
+@app.command()
+def show(
+    model: Model = "production",
+    svg: Annotated[Path | None, typer.Option(help="Draw a picture into this file instead of printing tables.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a deployment: tables, JSON, or a picture with each pod on the node where the scheduler puts it."""
+    with reported_topology(as_json=as_json):
+        topology = load(model)
+    if svg is not None:
+        from bezant.topology.picture.deployment import draw_deployment  # noqa: PLC0415 - drawn only when asked
+
+        write_text(draw_deployment(topology), svg, quiet=as_json)
+    if as_json:
+        sys.stdout.write(json.dumps(topology.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+    elif svg is None:
+        from bezant.cli.topology_tables import tables  # noqa: PLC0415
+
+        for table in tables(topology):
+            console.print(table)
+
+
+@app.command()
+def diff(
+    left: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model or a YAML file.")] = "as_documented",
+    right: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Another.")] = "production",
+    as_json: AsJson = False,
+) -> None:
+    """Compare two deployments, and name the rules that explain a difference. Exit code 0: equal, 1: not, 2: refused."""
+    from bezant.topology.difference import differences  # noqa: PLC0415
+    from bezant.topology.rules.registry import check as check_topology  # noqa: PLC0415
+
+    with reported_topology(as_json=as_json):
+        first, second = load(left), load(right)
+        found = differences(first, second, [*check_topology(first), *check_topology(second)])
+    if as_json:
+        document = {"left": first.name, "right": second.name, "differences": [one.as_document() for one in found]}
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    elif found:
+        table = Table(title=f"{len(found)} differences", title_justify="left")
+        for column in ("place", first.name, second.name, "explained by"):
+            table.add_column(column, overflow="fold")
+        for one in found:
+            table.add_row(escape(one.place), _brief(one.left), _brief(one.right), ", ".join(one.rules))
+        console.print(table)
+    else:
+        console.print(f"{escape(left)} and {escape(right)} are the same deployment", highlight=False)
+    raise typer.Exit(1 if found else 0)
+
+
+def _brief(value: object) -> str:
+    if value is None:
+        return "[dim]not stated[/]"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return escape(text if len(text) <= 90 else text[:87] + "...")
 
 
 @app.command()
@@ -152,13 +209,8 @@ def schema(output: Annotated[Path | None, typer.Option("--output", "-o", help="W
 def _write(text: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
-        return
-    try:
-        output.write_text(text, "utf-8")
-    except OSError as error:
-        errors.print(f"bezant: {output} cannot be written: {error.strerror}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from error
-    console.print(f"wrote {output}", markup=False, highlight=False)
+    else:
+        write_text(text, output)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bezant.cli.console import errors
+from bezant.cli.console import console, errors
 from bezant.topology.errors import TopologyError, TopologyInvalid, UnknownTopology
 from bezant.topology.loading import MODELS, load_model, parse_topology
 from bezant.topology.model.deployment import Topology
@@ -49,3 +49,14 @@ def reported_topology(*, as_json: bool = False) -> Iterator[None]:
         else:
             errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
+
+
+def write_text(text: str, output: Path, *, quiet: bool = False) -> None:
+    """Write a file and say so; exit code 2 with a message if it cannot be written."""
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        errors.print(f"bezant: {output} cannot be written: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    if not quiet:
+        console.print(f"wrote {output}", markup=False, highlight=False, soft_wrap=True)

@@ -134,10 +134,13 @@ def _spread_counts(nodes: list[Node], pod: Pod, rule: TopologySpread) -> Counter
 def _score(
     nodes: list[Node], node: Node, pod: Pod, spread_counts: list[tuple[TopologySpread, Counter[str]]]
 ) -> tuple[float, ...]:
-    """Return what is compared: the zone's balance first, then the node group, then the emptier node."""
+    """Return what is compared: the zones' balance, the preferred group, the nodes' balance, the emptier node."""
     preferred = pod.placement.node_group
-    skew = -sum(counts[node.domain(rule.domain)] for rule, counts in spread_counts)
+    by_zone = -sum(counts[node.zone] for rule, counts in spread_counts if rule.domain == "zone")
+    by_node = -sum(counts[node.name] for rule, counts in spread_counts if rule.domain == "node")
     apart = pod.placement.anti_affinity
     together = -_peers(nodes, node, pod, apart) if apart is not None else 0
     in_group = 0 if preferred is None else int(node.group == preferred)
-    return (float(skew + together), float(in_group), float(node.free.cpu_millicores), float(node.free.memory_mebibytes))
+    free = node.free
+    return (float(by_zone + together), float(in_group), float(by_node), float(free.cpu_millicores),
+            float(free.memory_mebibytes))  # fmt: skip

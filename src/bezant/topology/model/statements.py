@@ -1,5 +1,6 @@
 """What a document states in words and sums beside its diagrams. Rules derive the same figures and compare."""
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -19,6 +20,15 @@ class CostLine(Part):
     factors: tuple[float, ...] = Field((), description="multiplied together they should give the amount; empty: none")
     written: Name = Field(description="the arithmetic as it is printed")
     stated: Dollars
+    line: Name | None = Field(None, description="the line of the computed bill that this one speaks of")
+    price: Name | None = Field(None, description="the price list's name of the unit price")
+    unit_price: Dollars | None = Field(None, description="the unit price as it is printed, in the price list's unit")
+    billed_share: float = Field(1, gt=0, le=1, description="the share of the hours that is counted as used")
+
+    @property
+    def product(self) -> float | None:
+        """The factors multiplied, with the share; None if no factors are printed."""
+        return math.prod(self.factors) * self.billed_share if self.factors else None
 
 
 class CostSection(Part):

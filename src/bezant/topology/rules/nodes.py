@@ -76,7 +76,7 @@ def disruption_budget(deployment: Deployment) -> Iterator[Found]:
     bare = [workload.name for _, workload in workloads if workload.disruption_budget is None]
     if bare:
         yield Found(
-            "services", f"{len(bare)} of {len(workloads)} workloads have none: {', '.join(bare)}",
+            "services[*].disruption_budget", f"{len(bare)} of {len(workloads)} workloads have none: {', '.join(bare)}",
             (f"a drain may evict all pods of {bare[0]} at once",), "maxUnavailable 1 for each",
         )  # fmt: skip
     for kind, workload in workloads:
@@ -124,7 +124,7 @@ def version(deployment: Deployment) -> Iterator[Found]:
     bare = [service.name for service in deployment.topology.services if service.version is None]
     if bare:
         yield Found(
-            "services", f"no version is stated for {', '.join(bare)}",
+            "services[*].version", f"no version is stated for {', '.join(bare)}",
             (f"{len(bare)} of {len(deployment.topology.services)} services",), "an image tag for each service",
         )  # fmt: skip
 

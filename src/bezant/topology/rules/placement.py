@@ -60,7 +60,7 @@ def _found(deployment: Deployment, outcomes: list[Outcome], correction: str) -> 
     for outcome in _worst(outcomes):
         where = f", {outcome.lost_zone} lost" if outcome.lost_zone else ", every zone up"
         yield Found(
-            f"regions[{deployment.topology.primary.name}].cluster",
+            f"regions[{deployment.topology.primary.name}].cluster.node_groups",
             f"{len(outcome.pending)} of {outcome.pods} pods find no node: {outcome.load}{where}",
             (*_supply(deployment), *(each.sentence() for each in outcomes if each.pending)),
             correction,
@@ -229,7 +229,7 @@ def secondary(deployment: Deployment) -> Iterator[Found]:
     topology, region = deployment.topology, deployment.topology.secondary
     if region is None:
         return
-    place = f"regions[{region.name}].cluster"
+    place = f"regions[{region.name}].cluster.node_groups"
     unstated = [service.name for service in topology.services if service.standby_replicas is None]
     if not region.cluster.node_groups or unstated:
         yield Found(

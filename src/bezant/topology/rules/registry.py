@@ -9,6 +9,7 @@ from bezant.topology.model.deployment import Topology
 from bezant.topology.rules import (  # noqa: F401 - importing a module registers its rules
     addresses,
     autoscaling,
+    bill,
     canary,
     connections,
     events,

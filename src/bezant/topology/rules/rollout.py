@@ -25,6 +25,7 @@ def deregistration(deployment: Deployment) -> Iterator[Found]:
     reported: set[str] = set()
     for region in deployment.topology.regions:
         for balancer in region.load_balancers:
+            delay = balancer.deregistration_delay_seconds
             short = [
                 (place, workload)
                 for place, workload in _behind_load_balancer(deployment, balancer.targets)
@@ -38,9 +39,8 @@ def deregistration(deployment: Deployment) -> Iterator[Found]:
                     f"{place}.termination_grace_seconds",
                     f"{len(short)} workloads ({names}) are killed while {balancer.name} still sends to them",
                     (
-                        f"{worst.termination_grace_seconds:g} s of grace < {balancer.deregistration_delay_seconds:g} s of "
-                        "deregistration delay: "
-                        f"{balancer.deregistration_delay_seconds - worst.termination_grace_seconds:g} s in which requests are lost",
+                        f"{worst.termination_grace_seconds:g} s of grace < {delay:g} s of deregistration delay: "
+                        f"{delay - worst.termination_grace_seconds:g} s in which requests are lost",
                     ),
                     "a delay of 30 s, a pre-stop pause of at least that, and grace for both and the shutdown",
                 )
@@ -58,7 +58,7 @@ def shutdown(deployment: Deployment) -> Iterator[Found]:
     unstated = [service.name for service in topology.services if service.pre_stop_seconds is None]
     if unstated:
         yield Found(
-            "services", f"the pre-stop pause is not stated for {', '.join(unstated)}",
+            "services[*].pre_stop_seconds", f"the pre-stop pause is not stated for {', '.join(unstated)}",
             (f"new requests reach a pod for some {assumed.pre_stop_minimum_seconds:g} s after its removal begins",),
             f"a pre-stop pause of at least {assumed.pre_stop_minimum_seconds:g} s",
         )  # fmt: skip
@@ -139,7 +139,7 @@ def probes(deployment: Deployment) -> Iterator[Found]:
     ]  # fmt: skip
     if bare:
         yield Found(
-            "services", f"probes are not given for {', '.join(bare)}",
+            "services[*].probes", f"probes are not given for {', '.join(bare)}",
             (f"{len(bare)} of {len(deployment.topology.services)} services have no paths, periods or thresholds",),
             "paths, periods and thresholds for all three",
         )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Drawn pictures in SVG: the deployment, and its cost."""
