@@ -33,12 +33,15 @@ _SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def room() -> Iterator[Path]:
-    """A directory that any account can pass: PostgreSQL does not run as root."""
+def room(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A directory that any account can pass: PostgreSQL does not run as root. Kept when a test has failed."""
     root = Path(tempfile.mkdtemp(prefix="bezant-faults-", dir="/tmp"))
     root.chmod(0o755)
     yield root
-    shutil.rmtree(root)
+    if request.session.testsfailed:
+        print(f"\nthe platform's logs are kept in {root / 'data' / 'logs'}")
+    else:
+        shutil.rmtree(root)
 
 
 @pytest.fixture(scope="session")

@@ -208,7 +208,10 @@ class Judge:
                     return not occurrences - seen
                 cursor = page["next_cursor"]
 
-        await eventually(caught_up, "the audit log has every outcome", within_seconds=CATCH_UP_SECONDS)
+        try:
+            await eventually(caught_up, "the audit log has every outcome", within_seconds=CATCH_UP_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; missing {occurrences - seen}") from error
         assert not seen - occurrences, f"the audit log has outcomes that never were: {seen - occurrences}"
         log = await verify_log(self.fleet.platform.url, journal.api_key)
         assert log.size >= len(entry_ids)
