@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from bezant.contracts.fleet import TENANT_SERVICES
+from bezant.contracts.fleet import SERVICES, TENANT_SERVICES
 
 _FILE = re.compile(r"^(\d{4})_(pre|post)_[a-z0-9_]+\.sql$")
 
@@ -37,8 +37,11 @@ class Migration:
 
 
 def migrations_of(owner: str, package: str) -> list[Migration]:
-    """Return the migrations in one package in their order. Raises `ValueError` on a file with a wrong name."""
-    found = []
+    """Return an owner's migrations in their order: the event tables, then the files of its package.
+
+    Raises `ValueError` on a file with a wrong name.
+    """
+    found = [_event_tables(owner)]
     for file in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
         if not file.name.endswith(".sql"):
             continue
@@ -46,6 +49,14 @@ def migrations_of(owner: str, package: str) -> list[Migration]:
             raise ValueError(f"{package}/{file.name}: call it NNNN_pre_what.sql or NNNN_post_what.sql")
         found.append(Migration(owner, file.name, file.read_text()))
     return found
+
+
+def _event_tables(owner: str) -> Migration:
+    """Return the migration that gives a schema its outbox, inbox and relay state, the same for all."""
+    schema = "control" if owner == "control" else SERVICES[owner].schema
+    role = "bezant_control_tenant" if owner == "control" else f"bezant_{schema}"
+    text = resources.files("bezant.foundation.events.storage").joinpath("event_tables.sql").read_text()
+    return Migration(owner, "0000_pre_event_tables.sql", text.replace(":schema", str(schema)).replace(":role", role))
 
 
 def tenant_migrations() -> list[Migration]:

@@ -124,23 +124,7 @@ CREATE TABLE control.broker_state (
 );
 INSERT INTO control.broker_state DEFAULT VALUES;
 
--- The tenant service's own events and idempotency records, in the same shape as in tenant databases.
-CREATE TABLE control.outbox (
-  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  event_id uuid NOT NULL UNIQUE,
-  topic text NOT NULL,
-  partition_key text NOT NULL,
-  envelope text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  published_at timestamptz
-);
-CREATE INDEX outbox_unpublished ON control.outbox (n) WHERE published_at IS NULL;
-CREATE INDEX outbox_published ON control.outbox (published_at) WHERE published_at IS NOT NULL;
-CREATE TABLE control.relay_state (
-  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-  broker_generation bigint NOT NULL DEFAULT 0
-);
-INSERT INTO control.relay_state DEFAULT VALUES;
+-- The tenant service's idempotency records; its event tables come from foundation/events/storage.
 CREATE TABLE control.idempotency (
   key text PRIMARY KEY,
   fingerprint bytea NOT NULL,

@@ -35,25 +35,6 @@ CREATE TABLE account.idempotency (
 CREATE INDEX idempotency_age ON account.idempotency (created_at);
 CREATE INDEX idempotency_of_account ON account.idempotency (resource_id);
 
-CREATE TABLE account.outbox (
-  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  event_id uuid NOT NULL UNIQUE,
-  topic text NOT NULL,
-  partition_key text NOT NULL,
-  envelope text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  published_at timestamptz
-);
-CREATE INDEX outbox_unpublished ON account.outbox (n) WHERE published_at IS NULL;
-CREATE INDEX outbox_published ON account.outbox (published_at) WHERE published_at IS NOT NULL;
-CREATE TABLE account.relay_state (
-  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-  broker_generation bigint NOT NULL DEFAULT 0
-);
-INSERT INTO account.relay_state DEFAULT VALUES;
-
 GRANT USAGE ON SCHEMA account TO bezant_account;
 GRANT SELECT, INSERT, UPDATE, DELETE ON account.accounts TO bezant_account;
 GRANT SELECT, INSERT, UPDATE (response_status, response_body), DELETE ON account.idempotency TO bezant_account;
-GRANT SELECT, INSERT, UPDATE (published_at), DELETE ON account.outbox TO bezant_account;
-GRANT SELECT, UPDATE ON account.relay_state TO bezant_account;

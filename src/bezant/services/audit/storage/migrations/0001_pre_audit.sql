@@ -69,31 +69,7 @@ END $$;
 CREATE TRIGGER tree_state_grows BEFORE UPDATE ON audit.tree_state
   FOR EACH ROW EXECUTE FUNCTION audit.refuse_shrinking();
 
-CREATE TABLE audit.inbox (
-  event_id uuid PRIMARY KEY,
-  received_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-
-CREATE TABLE audit.outbox (
-  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  event_id uuid NOT NULL UNIQUE,
-  topic text NOT NULL,
-  partition_key text NOT NULL,
-  envelope text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  published_at timestamptz
-);
-CREATE INDEX outbox_unpublished ON audit.outbox (n) WHERE published_at IS NULL;
-CREATE INDEX outbox_published ON audit.outbox (published_at) WHERE published_at IS NOT NULL;
-CREATE TABLE audit.relay_state (
-  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-  broker_generation bigint NOT NULL DEFAULT 0
-);
-INSERT INTO audit.relay_state DEFAULT VALUES;
-
 GRANT USAGE ON SCHEMA audit TO bezant_audit;
-GRANT SELECT, INSERT ON audit.entries, audit.tree_heads, audit.inbox TO bezant_audit;
+GRANT SELECT, INSERT ON audit.entries, audit.tree_heads TO bezant_audit;
 GRANT SELECT, INSERT, DELETE ON audit.personal_values TO bezant_audit;
 GRANT SELECT, UPDATE (tree_size, frontier) ON audit.tree_state TO bezant_audit;
-GRANT SELECT, INSERT, UPDATE (published_at), DELETE ON audit.outbox TO bezant_audit;
-GRANT SELECT, UPDATE ON audit.relay_state TO bezant_audit;

@@ -63,25 +63,6 @@ END $$;
 CREATE TRIGGER cases_are_decided_once BEFORE UPDATE ON fraud.cases
   FOR EACH ROW EXECUTE FUNCTION fraud.refuse_second_decision();
 
-CREATE TABLE fraud.outbox (
-  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  event_id uuid NOT NULL UNIQUE,
-  topic text NOT NULL,
-  partition_key text NOT NULL,
-  envelope text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  published_at timestamptz
-);
-CREATE INDEX outbox_unpublished ON fraud.outbox (n) WHERE published_at IS NULL;
-CREATE INDEX outbox_published ON fraud.outbox (published_at) WHERE published_at IS NOT NULL;
-CREATE TABLE fraud.relay_state (
-  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-  broker_generation bigint NOT NULL DEFAULT 0
-);
-INSERT INTO fraud.relay_state DEFAULT VALUES;
-
 GRANT USAGE ON SCHEMA fraud TO bezant_fraud;
 GRANT SELECT, INSERT ON fraud.rulesets, fraud.assessments, fraud.cases TO bezant_fraud;
 GRANT UPDATE (status, note, decided_by, decided_at) ON fraud.cases TO bezant_fraud;
-GRANT SELECT, INSERT, UPDATE (published_at), DELETE ON fraud.outbox TO bezant_fraud;
-GRANT SELECT, UPDATE ON fraud.relay_state TO bezant_fraud;

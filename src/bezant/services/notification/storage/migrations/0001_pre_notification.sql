@@ -75,28 +75,6 @@ CREATE TRIGGER messages_are_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON not
 CREATE TRIGGER attempts_are_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON notification.attempts
   FOR EACH STATEMENT EXECUTE FUNCTION notification.refuse_change();
 
-CREATE TABLE notification.inbox (
-  event_id uuid PRIMARY KEY,
-  received_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-
-CREATE TABLE notification.outbox (
-  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  event_id uuid NOT NULL UNIQUE,
-  topic text NOT NULL,
-  partition_key text NOT NULL,
-  envelope text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  published_at timestamptz
-);
-CREATE INDEX outbox_unpublished ON notification.outbox (n) WHERE published_at IS NULL;
-CREATE INDEX outbox_published ON notification.outbox (published_at) WHERE published_at IS NOT NULL;
-CREATE TABLE notification.relay_state (
-  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-  broker_generation bigint NOT NULL DEFAULT 0
-);
-INSERT INTO notification.relay_state DEFAULT VALUES;
-
 GRANT USAGE ON SCHEMA notification TO bezant_notification;
 GRANT SELECT, INSERT, UPDATE ON notification.endpoints TO bezant_notification;
 GRANT SELECT, INSERT, UPDATE (last_sequence) ON notification.endpoint_sequences TO bezant_notification;
@@ -104,6 +82,3 @@ GRANT SELECT, INSERT ON notification.messages, notification.attempts TO bezant_n
 GRANT SELECT, INSERT,
   UPDATE (status, attempts, next_attempt_at, last_attempt_at, last_status_code, last_error, delivered_at)
   ON notification.deliveries TO bezant_notification;
-GRANT SELECT, INSERT ON notification.inbox TO bezant_notification;
-GRANT SELECT, INSERT, UPDATE (published_at), DELETE ON notification.outbox TO bezant_notification;
-GRANT SELECT, UPDATE ON notification.relay_state TO bezant_notification;

@@ -83,28 +83,6 @@ CREATE UNIQUE INDEX actions_one_end ON payment.actions (payment_id)
 CREATE INDEX actions_processing ON payment.actions (created_at) WHERE status = 'processing';
 CREATE INDEX actions_payment ON payment.actions (payment_id, id);
 
-CREATE TABLE payment.outbox (
-  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  event_id uuid NOT NULL UNIQUE,
-  topic text NOT NULL,
-  partition_key text NOT NULL,
-  envelope text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  published_at timestamptz
-);
-CREATE INDEX outbox_unpublished ON payment.outbox (n) WHERE published_at IS NULL;
-CREATE INDEX outbox_published ON payment.outbox (published_at) WHERE published_at IS NOT NULL;
-CREATE TABLE payment.relay_state (
-  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-  broker_generation bigint NOT NULL DEFAULT 0
-);
-INSERT INTO payment.relay_state DEFAULT VALUES;
-CREATE TABLE payment.inbox (
-  event_id uuid PRIMARY KEY,
-  received_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-
 GRANT USAGE ON SCHEMA payment TO bezant_payment;
 GRANT SELECT, INSERT, UPDATE ON payment.payments, payment.actions TO bezant_payment;
-GRANT SELECT, INSERT, UPDATE, DELETE ON payment.idempotency, payment.outbox, payment.inbox TO bezant_payment;
-GRANT SELECT, UPDATE ON payment.relay_state TO bezant_payment;
+GRANT SELECT, INSERT, UPDATE, DELETE ON payment.idempotency TO bezant_payment;

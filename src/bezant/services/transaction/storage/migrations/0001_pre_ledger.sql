@@ -97,23 +97,6 @@ CREATE TABLE ledger.idempotency (
 );
 CREATE INDEX idempotency_age ON ledger.idempotency (created_at);
 
-CREATE TABLE ledger.outbox (
-  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  event_id uuid NOT NULL UNIQUE,
-  topic text NOT NULL,
-  partition_key text NOT NULL,
-  envelope text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  published_at timestamptz
-);
-CREATE INDEX outbox_unpublished ON ledger.outbox (n) WHERE published_at IS NULL;
-CREATE INDEX outbox_published ON ledger.outbox (published_at) WHERE published_at IS NOT NULL;
-CREATE TABLE ledger.relay_state (
-  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-  broker_generation bigint NOT NULL DEFAULT 0
-);
-INSERT INTO ledger.relay_state DEFAULT VALUES;
-
 CREATE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'ledger.% is immutable: % is refused', TG_TABLE_NAME, TG_OP
@@ -254,5 +237,3 @@ GRANT SELECT, INSERT (id, account_type, currency, normal_side, overdraft_limit_m
 GRANT SELECT, INSERT ON ledger.transfers, ledger.entries, ledger.holds TO bezant_ledger;
 GRANT UPDATE (state, posted_amount_minor, resolved_by) ON ledger.holds TO bezant_ledger;
 GRANT SELECT, INSERT, DELETE ON ledger.idempotency TO bezant_ledger;
-GRANT SELECT, INSERT, UPDATE (published_at), DELETE ON ledger.outbox TO bezant_ledger;
-GRANT SELECT, UPDATE ON ledger.relay_state TO bezant_ledger;

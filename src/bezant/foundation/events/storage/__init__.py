@@ -1,0 +1,1 @@
+"""The tables by which every schema publishes and consumes events."""
