@@ -17,10 +17,8 @@ from bezant.services.notification.settings import NotificationSettings
 from bezant.services.notification.storage.secret_box import SecretBox
 from bezant.services.notification.transport import WebhookTransport
 
-from ..stores.fixtures import Stores, free_port, postgres_server, stores, tenant
+from ..stores.fixtures import Stores, free_port
 from ..stores.http import Api, serving
-
-__all__ = ["postgres_server", "stores", "tenant"]
 
 
 @dataclass

