@@ -33,10 +33,14 @@ def build(context: ServiceContext) -> ServiceParts:
             context.relay.wake(CONTROL_TENANT)
             await asyncio.sleep(_OUTBOX_SECONDS)
 
+    def announce() -> None:
+        context.relay.wake(CONTROL_TENANT)
+
+    tiers = frozenset(settings.tiers.split(","))
     return ServiceParts(
         routers=[
-            tenant_routes(context.control, runner, context.internal, tiers=frozenset(settings.tiers.split(","))),
-            api_key_routes(context.control),
+            tenant_routes(context.control, runner, context.internal, tiers=tiers, announce=announce),
+            api_key_routes(context.control, announce=announce),
             documentation_routes(),
         ],
         background=[runner.resume_abandoned, relay_control_outbox],

@@ -1,5 +1,6 @@
 """Routes of the tenant service."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
@@ -55,9 +56,14 @@ def _operation(state: read_tenants.OperationState) -> OperationAnswer:
 
 
 def tenant_routes(
-    control: ControlDatabase, runner: SagaRunner, internal: InternalCalls, *, tiers: frozenset[str]
+    control: ControlDatabase,
+    runner: SagaRunner,
+    internal: InternalCalls,
+    *,
+    tiers: frozenset[str],
+    announce: Callable[[], None],
 ) -> APIRouter:
-    """Return the routes below `/v1/tenants`."""
+    """Return the routes below `/v1/tenants`. `announce` has the events of a change published at once."""
     router = APIRouter(tags=["tenants"])
 
     @router.post("/v1/tenants", status_code=202)
@@ -124,12 +130,14 @@ def tenant_routes(
     async def suspend(tenant_id: UUID, caller: Admin) -> TenantAnswer:
         """Suspend a tenant: it can be read and not changed until it is resumed."""
         await change_status(control, tenant_id, "suspended", actor=caller.actor)
+        announce()
         return _tenant(await read_tenants.get_tenant(control, tenant_id))
 
     @router.post("/v1/tenants/{tenant_id}/resume")
     async def resume(tenant_id: UUID, caller: Admin) -> TenantAnswer:
         """Resume a suspended tenant."""
         await change_status(control, tenant_id, "active", actor=caller.actor)
+        announce()
         return _tenant(await read_tenants.get_tenant(control, tenant_id))
 
     @router.put("/v1/tenants/{tenant_id}/policies")
@@ -138,6 +146,7 @@ def tenant_routes(
         await set_policies(
             control, tenant_id, body.policies.model_dump(), body.rate_limit_per_second, actor=caller.actor
         )
+        announce()
         return _tenant(await read_tenants.get_tenant(control, tenant_id))
 
     @router.post("/v1/tenants/{tenant_id}/rotate-credentials", status_code=202)
@@ -150,13 +159,14 @@ def tenant_routes(
     async def close(tenant_id: UUID, caller: Admin) -> OperationAnswer:
         """Close a suspended tenant in which no money is left, and remove its data."""
         await close_tenant(control, runner, internal, tenant_id, actor=caller.actor)
+        announce()
         return _operation(await read_tenants.get_operation(control, tenant_id, Kind.OFFBOARDING))
 
     return router
 
 
-def api_key_routes(control: ControlDatabase) -> APIRouter:
-    """Return the routes below `/v1/api-keys`."""
+def api_key_routes(control: ControlDatabase, *, announce: Callable[[], None]) -> APIRouter:
+    """Return the routes below `/v1/api-keys`. `announce` has the events of a change published at once."""
     router = APIRouter(tags=["api keys"])
 
     @router.post("/v1/api-keys", status_code=201)
@@ -165,6 +175,7 @@ def api_key_routes(control: ControlDatabase) -> APIRouter:
         key_id, api_key = await create_api_key(
             control, caller, tenant_id=body.tenant_id, name=body.name, scopes=body.scopes, expires_at=body.expires_at
         )
+        announce()
         return NewApiKeyAnswer(key_id=key_id, api_key=api_key)
 
     @router.get("/v1/api-keys")
@@ -179,5 +190,6 @@ def api_key_routes(control: ControlDatabase) -> APIRouter:
     ) -> None:
         """Revoke a key. It stops working on every instance within 30 seconds."""
         await revoke_api_key(control, caller, key_id)
+        announce()
 
     return router
