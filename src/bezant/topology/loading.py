@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bezant.topology.errors import TopologyInvalid, UnknownTopology, Violation
 from bezant.topology.model.deployment import Topology
 from bezant.topology.structure import structural_violations
-from bezant.topology.yaml_text import parse_yaml, write_yaml
+from bezant.topology.yaml_text import as_tuples, parse_yaml, write_yaml
 
 MODELS: Final = ("as_documented", "production")
 """The models of this package."""
@@ -38,11 +38,16 @@ def parse_topology(text: str, *, source: str) -> Topology:
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "the file"
         sentence = getattr(error, "problem", None) or str(error)
         raise TopologyInvalid(source, [Violation("yaml-malformed", place, sentence)]) from error
+    return topology_of(document, source=source)
+
+
+def topology_of(document: Any, *, source: str) -> Topology:
+    """Return the topology of data as YAML or JSON gives it. Raises `TopologyInvalid` with every violation."""
     if not isinstance(document, dict):
         found = "nothing" if document is None else type(document).__name__
         raise TopologyInvalid(source, [Violation("yaml-malformed", "the file", f"a mapping is expected, not {found}")])
     try:
-        topology = Topology.model_validate(document)
+        topology = Topology.model_validate(as_tuples(document))
     except ValidationError as error:
         raise TopologyInvalid(source, [_violation(details, document) for details in error.errors()]) from error
     violations = structural_violations(topology)

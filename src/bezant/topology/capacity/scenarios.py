@@ -143,12 +143,11 @@ class Placements:
         return pods
 
 
-def standby_pods(topology: Topology, assumptions: Assumptions, *, whole: bool) -> list[Pod]:
-    """Return the pods of the secondary region, standing by or, after a fail-over, whole."""
+def standby_pods(topology: Topology, assumptions: Assumptions) -> list[Pod]:
+    """Return the pods that stand by in the secondary region."""
     pods = []
     for workload in all_workloads(topology):
-        count = workload.replicas if whole else workload.standby_replicas or 0
-        pods += pods_of(topology, workload, "stable", count, assumptions)
+        pods += pods_of(topology, workload, "stable", workload.standby_replicas or 0, assumptions)
     return pods
 
 

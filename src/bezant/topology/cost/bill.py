@@ -117,7 +117,7 @@ class _Writer:
             yield from self._network(region)
         yield from self._metered(self._topology.primary)
 
-    def _line(
+    def _line(  # noqa: PLR0917 - one argument a column
         self, region: Region, key: str, section: Section, item: str, quantity: float | None, price: str,
         *, hours: bool = False, off: MoneyRange | None = None, span: tuple[float, float] = (1.0, 1.0),
     ) -> BillLine:  # fmt: skip

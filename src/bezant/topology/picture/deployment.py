@@ -50,7 +50,7 @@ def draw_deployment(topology: Topology, assumptions: Assumptions | None = None) 
     if secondary is not None:
         other = Placements(topology, secondary, assumed)
         nodes = other.nodes(grown=False)
-        pending = schedule(nodes, standby_pods(topology, assumed, whole=False)) if nodes else []
+        pending = schedule(nodes, standby_pods(topology, assumed)) if nodes else []
         right = _Frame(_MARGIN + primary_width + _GAP * 3, top, 460.0, False)
         sheet = _Sheet(topology, secondary, right, nodes, palette, Canvas())
         second_bottom = _region(sheet, canvas, tuple(pending), bottom)

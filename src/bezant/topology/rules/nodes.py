@@ -101,6 +101,13 @@ def single_replica(deployment: Deployment) -> Iterator[Found]:
     topology = deployment.topology
     zones = len(topology.primary.availability_zones)
     for service in topology.services:
+        scaling = service.autoscaling
+        if scaling is not None and scaling.min_replicas < zones:
+            yield Found(
+                f"services[{service.name}].autoscaling.min_replicas",
+                f"the autoscaler may leave {scaling.min_replicas} replicas for {zones} zones",
+                (f"{scaling.min_replicas} < {zones}",), f"at least {zones}",
+            )  # fmt: skip
         if service.replicas < zones:
             yield Found(
                 f"services[{service.name}].replicas", f"{service.replicas} replicas do not reach {zones} zones",
@@ -144,3 +151,50 @@ def unreachable(deployment: Deployment) -> Iterator[Found]:
                 f"for {seconds:g} s a lost zone's pods are not replaced", (f"{seconds:g} s > 120 s",),
                 "tolerationSeconds 30 for node.kubernetes.io/unreachable and not-ready",
             )  # fmt: skip
+
+
+@rule(
+    "spread-missing", "error", "Pods of a service are kept spread over the zones",
+    reason="Without a required spread all pods may stand in one zone; counted together with old pods, or with the pods "
+    "that a dead zone had, it blocks updates and replacements.",
+    source="https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
+)  # fmt: skip
+def spread(deployment: Deployment) -> Iterator[Found]:
+    """A required spread by zone with maxSkew 1, per template, honouring taints; or required anti-affinity by zone."""
+    for service in deployment.topology.services:
+        apart = service.placement.anti_affinity
+        if apart is not None and apart.required and apart.domain == "zone":
+            continue  # spread enough; what else is wrong with it has a rule of its own
+        by_zone = [one for one in service.placement.spread if one.domain == "zone" and one.required]
+        if not by_zone:
+            lines = ["no required spread by zone"]
+        else:
+            one = by_zone[0]
+            lines = [f"maxSkew {one.max_skew}: one zone may hold {one.max_skew} more than another"] * (one.max_skew > 1)
+            lines += ["old and new pods are counted together (no matchLabelKeys)"] * (not one.per_template)
+            lines += ["a dead zone still counts (nodeTaintsPolicy Ignore)"] * (not one.honors_taints)
+        if lines:
+            yield Found(
+                f"services[{service.name}].placement.spread", "pods may not stay spread over the zones", tuple(lines),
+                "maxSkew 1 by zone, DoNotSchedule, matchLabelKeys [pod-template-hash], nodeTaintsPolicy Honor",
+            )  # fmt: skip
+
+
+@rule(
+    "node-flapping", "warning", "Nodes are not removed faster than new ones come",
+    reason="A node removed sooner than its successor starts, or while it is well used, is asked for again at once.",
+    source="https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md",
+)  # fmt: skip
+def node_flapping(deployment: Deployment) -> Iterator[Found]:
+    """The idle time against the time to provision; the threshold against a well used node."""
+    scaler = deployment.topology.node_autoscaler
+    if scaler.scale_down_after_minutes <= scaler.provision_minutes.high:
+        yield Found(
+            "node_autoscaler.scale_down_after_minutes", "a node goes sooner than its successor could come",
+            (f"{scaler.scale_down_after_minutes:g} min <= {scaler.provision_minutes.high:g} min",), "10 minutes",
+        )  # fmt: skip
+    if scaler.scale_down_below_utilisation > 65:
+        yield Found(
+            "node_autoscaler.scale_down_below_utilisation", "well used nodes are drained",
+            (f"{scaler.scale_down_below_utilisation:g} % > 65 %",), "50 %",
+        )  # fmt: skip

@@ -191,6 +191,12 @@ def anti_affinity(deployment: Deployment) -> Iterator[Found]:
 )
 def update_deadlock(deployment: Deployment) -> Iterator[Found]:
     """The first new pod beside the old ones, anti-affinity as it is written."""
+    for workload in deployment.topology.platform:
+        if workload.rollout.max_surge == 0 and workload.rollout.max_unavailable == 0:
+            place = f"platform[{workload.name}].rollout"
+            yield Found(
+                place, "the update can neither add a pod nor remove one", ("maxSurge 0 and maxUnavailable 0",), "1"
+            )
     for service in deployment.topology.services:
         rollout = service.rollout
         place = f"services[{service.name}].rollout"
@@ -225,7 +231,7 @@ def update_deadlock(deployment: Deployment) -> Iterator[Found]:
     assumes=_NODE_ASSUMPTIONS,
 )
 def secondary(deployment: Deployment) -> Iterator[Found]:
-    """Standby pods on the standing nodes; all replicas on the grown ones."""
+    """Standby pods on the standing nodes; the autoscaler's maximum on the grown ones, also with a zone lost."""
     topology, region = deployment.topology, deployment.topology.secondary
     if region is None:
         return
@@ -243,16 +249,22 @@ def secondary(deployment: Deployment) -> Iterator[Found]:
         )
         return
     placements = Placements(topology, region, deployment.assumptions)
-    for whole in (False, True):
-        nodes = placements.nodes(grown=whole)
-        pods = standby_pods(topology, deployment.assumptions, whole=whole)
-        pending = schedule(nodes, pods)
-        state = "after a fail-over, on the grown node groups" if whole else "standing by"
-        if pending:
-            yield Found(
-                place, f"{len(pending)} of {len(pods)} pods find no node {state}",
-                tuple(str(one) for one in pending[:3]), _MORE_NODES,
-            )  # fmt: skip
+    pods = standby_pods(topology, deployment.assumptions)
+    pending = schedule(placements.nodes(grown=False), pods)
+    if pending:
+        yield Found(
+            place,
+            f"{len(pending)} of {len(pods)} pods find no node standing by",
+            tuple(str(one) for one in pending[:3]),
+            _MORE_NODES,
+        )
+    for outcome in _worst([placements.outcome(AUTOSCALED), *placements.with_each_zone_lost(AUTOSCALED)]):
+        yield Found(
+            place,
+            f"{len(outcome.pending)} of {outcome.pods} pods find no node after a fail-over, on the grown node groups",
+            (outcome.sentence(),),
+            "as many max_nodes_per_zone as in the primary region",
+        )
     idle = [service.name for service in topology.services if service.standby_replicas == 0]
     if idle:
         yield Found(

@@ -43,6 +43,12 @@ def time(deployment: Deployment) -> Iterator[Found]:
             "every step with its minutes, then measured",
         )  # fmt: skip
         return
+    in_region = recovery.in_region_failover_seconds
+    if in_region is not None and in_region > 120:
+        yield Found(
+            "recovery.in_region_failover_seconds", f"a failed writer is replaced after {in_region:g} s",
+            (f"{in_region:g} s > 120 s, what Aurora needs with a reader to promote",), "a reader in another zone",
+        )  # fmt: skip
     ttl = (recovery.dns_ttl_seconds or 0) / 60
     total = sum(step.minutes or 0 for step in recovery.steps) + ttl
     if total > recovery.rto_minutes:
@@ -119,6 +125,12 @@ def backups(deployment: Deployment) -> Iterator[Found]:
         yield Found(
             "backups", f"a restore may lose {loss:g} minutes", (f"{loss:g} min > RPO {recovery.rpo_minutes:g} min",),
             "point-in-time recovery",
+        )  # fmt: skip
+    if backups_.automated_every_hours > 24 or backups_.snapshot_every_days > 31:
+        yield Found(
+            "backups", "backups are too rare",
+            (f"automated every {backups_.automated_every_hours:g} h (24), snapshots every "
+             f"{backups_.snapshot_every_days} days (31)",), "daily backups, weekly snapshots",
         )  # fmt: skip
     if backups_.automated_retention_days < 35:
         yield Found(

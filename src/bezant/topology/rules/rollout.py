@@ -88,14 +88,16 @@ def shutdown(deployment: Deployment) -> Iterator[Found]:
 )  # fmt: skip
 def unavailable(deployment: Deployment) -> Iterator[Found]:
     """Services that allow unavailable pods."""
-    for service in deployment.topology.services:
-        count = service.rollout.max_unavailable
-        if count > 0:
-            yield Found(
-                f"services[{service.name}].rollout.max_unavailable",
-                f"{count} of {service.replicas} pods may be missing during an update",
-                (f"{service.replicas} - {count} = {service.replicas - count} serve",), "maxUnavailable 0",
-            )  # fmt: skip
+    topology = deployment.topology
+    for kind, workloads in (("services", topology.services), ("platform", topology.platform)):
+        for workload in workloads:
+            count = workload.rollout.max_unavailable
+            if count > 0:
+                yield Found(
+                    f"{kind}[{workload.name}].rollout.max_unavailable",
+                    f"{count} of {workload.replicas} pods may be missing during an update",
+                    (f"{workload.replicas} - {count} = {workload.replicas - count} serve",), "maxUnavailable 0",
+                )  # fmt: skip
 
 
 @rule(
