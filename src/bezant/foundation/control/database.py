@@ -1,6 +1,7 @@
 """Access to the control database: a small pool of this process, and the queries that every service runs."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString
@@ -11,6 +12,8 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from bezant.contracts.problems import Unavailable
 from bezant.foundation.database import connection_parameters, load_queries
+from bezant.foundation.database.renewal import Renewal
+from bezant.foundation.database.transient import is_connection_loss
 from bezant.foundation.secrets import SecretStore, control_secret_name
 from bezant.foundation.settings import Settings
 
@@ -28,6 +31,7 @@ class ControlDatabase:
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], *, service: str, settings: Settings) -> None:
         self._pool = pool
+        self._renewal = Renewal(pool)
         self.service = service
         self.settings = settings
 
@@ -78,13 +82,17 @@ class ControlDatabase:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection[Any]]:
         """Run the block in one transaction. Raises `ControlUnavailable` when the database does not answer."""
+        lent_at = 0.0
         try:
             async with (
                 asyncio.timeout(self.settings.transaction_timeout_seconds),
                 self._pool.connection() as connection,
             ):
+                lent_at = time.monotonic()
                 yield connection
         except (PoolTimeout, PoolClosed, psycopg.OperationalError, TimeoutError) as error:
+            if is_connection_loss(error):
+                await self._renewal.lost(lent_at)
             raise ControlUnavailable(
                 "the control database does not answer; try again in a moment", retry_after_seconds=2
             ) from error

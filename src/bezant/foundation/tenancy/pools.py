@@ -21,6 +21,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from bezant.contracts.problems import TenantUnavailable
+from bezant.foundation.database.renewal import Renewal
 from bezant.foundation.database.transient import is_bad_credential, is_connection_loss
 from bezant.foundation.settings import Settings
 
@@ -59,6 +60,7 @@ class TenantPool:
             name=f"tenant-{tenant_id}",
             check=None,
         )
+        self._renewal = Renewal(self._pool)
 
     async def open(self) -> None:
         """Start the pool; connections come as they can."""
@@ -90,14 +92,17 @@ class TenantPool:
     async def connection(self, timeout_seconds: float) -> AsyncIterator[AsyncConnection[Any]]:
         """Lend a connection for one transaction of at most that length, commit it, or roll it back on an exception.
 
-        Raises `TenantUnavailable` at once while the circuit is open, after the check-out timeout when no
-        connection can be had, and when the connection breaks or the transaction takes longer than its limit.
+        Raises `TenantUnavailable` at once while the circuit is open, and after the check-out timeout when no
+        connection can be had; `psycopg.OperationalError` when the connection breaks or the transaction takes longer
+        than its limit. One broken connection has all of them replaced; the circuit opens when fresh ones break too.
         """
         probing = self._enter_circuit()
         self.last_used = time.monotonic()
         self.in_use += 1
+        lent_at = 0.0
         try:
             async with self._pool.connection() as connection:
+                lent_at = time.monotonic()
                 timer = asyncio.get_running_loop().call_later(timeout_seconds, _break_connection, connection)
                 try:
                     yield connection
@@ -107,7 +112,7 @@ class TenantPool:
             self._trip(error)
             raise self._unavailable() from error
         except psycopg.OperationalError as error:
-            if is_connection_loss(error) or is_bad_credential(error):
+            if (is_connection_loss(error) or is_bad_credential(error)) and await self._renewal.lost(lent_at):
                 self._trip(error)
             raise
         else:
