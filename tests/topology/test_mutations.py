@@ -229,7 +229,7 @@ MUTATIONS: list[tuple[str, Any, str]] = [
 ]
 
 NO_DEFECT: dict[str, str] = {
-    "regions[*].cluster.warm_eni_target": "bounded by the machine's interfaces, which the subnets hold when all are full",
+    "regions[*].cluster.warm_eni_target": "bounded by the machine's interfaces, which the subnets hold when full",
     "services[*].port": "any port works; the mesh and the probes take it from here",
     "services[*].autoscaling.normal_memory_utilisation": "read only if a memory metric is used",
     "services[*].autoscaling.story[*].after_minutes": "a narrative of when, which no rule relies on",
@@ -245,9 +245,7 @@ NO_DEFECT: dict[str, str] = {
 
 
 @pytest.mark.parametrize(("place", "value", "rule"), MUTATIONS, ids=[f"{p}={v}:{r}" for p, v, r in MUTATIONS])
-def test_the_right_rule_speaks(
-    with_changes: Callable[..., Topology], place: str, value: Any, rule: str
-) -> None:
+def test_the_right_rule_speaks(with_changes: Callable[..., Topology], place: str, value: Any, rule: str) -> None:
     try:
         topology = with_changes({place: value})
     except TopologyInvalid as refused:

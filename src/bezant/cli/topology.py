@@ -146,8 +146,16 @@ def _print(finding: Finding, assumed: Assumptions) -> None:
 
 
 @app.command()
-def rules(as_json: AsJson = False) -> None:
+def rules(
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the document of the rules.")] = False,
+) -> None:
     """List every rule with its reason, and every assumption with its value."""
+    if as_markdown:
+        from bezant.topology.rules.document import rules_document  # noqa: PLC0415
+
+        sys.stdout.write(rules_document())
+        return
     from bezant.topology.rules.registry import ALL_RULES  # noqa: PLC0415
     from bezant.topology.structure import REFUSALS  # noqa: PLC0415
 
