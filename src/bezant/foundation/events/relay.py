@@ -28,7 +28,7 @@ from bezant.foundation.telemetry.metrics import RELAY_FAILURES, RELAYED_EVENTS
 _log = logging.getLogger(__name__)
 _BATCH = 500
 _CONCURRENT_TENANTS = 8
-_GATHER_SECONDS = 0.01
+_GATHER_SECONDS = 0.02
 _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 OutboxTransaction = Callable[[UUID], AbstractAsyncContextManager[AsyncConnection[Any]]]

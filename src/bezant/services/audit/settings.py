@@ -9,5 +9,5 @@ class AuditSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BEZANT_AUDIT_", extra="ignore")
 
-    linger_seconds: float = Field(0.05, ge=0, le=5)
+    linger_seconds: float = Field(0.25, ge=0, le=5)
     """How long a batch waits before it is appended: a log need not be quick, and larger batches cost less."""

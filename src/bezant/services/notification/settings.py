@@ -13,7 +13,7 @@ class NotificationSettings(BaseSettings):
     """Allow endpoints without TLS. For a laptop."""
     allow_private_targets: bool = False
     """Allow endpoints on loopback and private addresses. For a laptop."""
-    linger_seconds: float = Field(0.01, ge=0, le=5)
+    linger_seconds: float = Field(0.03, ge=0, le=5)
     """How long a batch of events waits before its messages are enqueued: larger batches cost less."""
     max_endpoints: int = Field(50, ge=1)
     """Endpoints a tenant may have."""
