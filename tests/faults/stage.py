@@ -3,7 +3,11 @@
 import asyncio
 import itertools
 import uuid
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
 
 from bezant.client import ApiProblem, BezantClient
 
@@ -15,6 +19,18 @@ from .traffic import Traffic
 
 # A test's customers are paid far more often than people are; bursts are not what is tested here.
 _RULES = {"thresholds": {"burst_count_1m": 1_000_000, "burst_count_1h": 1_000_000}}
+
+
+async def answered(call: Awaitable[Any]) -> Any:
+    """Return what was answered, None when nothing was: nobody there, cut off, or a part of the platform away."""
+    try:
+        return await call
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return None
+    except ApiProblem as problem:
+        if problem.status < 500:
+            raise
+        return None
 
 
 @dataclass(slots=True)
@@ -44,12 +60,9 @@ class Stage:
 
         async def attempt() -> Document | None:
             body = {"name": slug, "slug": slug, "rate_limit_per_second": 100_000}
-            try:
-                answer: Document = await self.admin.post("/v1/tenants", body, key=key or f"register-{slug}")
-            except (ApiProblem, OSError, TimeoutError) as error:
-                if isinstance(error, ApiProblem) and error.status < 500:
-                    raise
-                return None
+            answer: Document | None = await answered(
+                self.admin.post("/v1/tenants", body, key=key or f"register-{slug}")
+            )
             return answer
 
         registered: Document = await eventually(attempt, f"{slug} is registered")
@@ -59,8 +72,8 @@ class Stage:
         """Return the tenant's status once it is one of these."""
 
         async def reached() -> str | None:
-            status = str((await self.admin.get(f"/v1/tenants/{tenant_id}"))["status"])
-            return status if status in statuses else None
+            tenant = await answered(self.admin.get(f"/v1/tenants/{tenant_id}"))
+            return str(tenant["status"]) if tenant and tenant["status"] in statuses else None
 
         what = f"tenant {tenant_id} is {' or '.join(statuses)}"
         return str(await eventually(reached, what, within_seconds=within_seconds))
@@ -69,8 +82,8 @@ class Stage:
         """Return the tenant's latest operation of a kind once its status is one of these."""
 
         async def reached() -> Document | None:
-            operation: Document = await self.admin.get(f"/v1/tenants/{tenant_id}/operations/{kind}")
-            return operation if operation["status"] in statuses else None
+            operation = await answered(self.admin.get(f"/v1/tenants/{tenant_id}/operations/{kind}"))
+            return operation if operation and operation["status"] in statuses else None
 
         what = f"the {kind} of {tenant_id} is {' or '.join(statuses)}"
         found: Document = await eventually(reached, what, within_seconds=within_seconds)

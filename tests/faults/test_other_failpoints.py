@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from bezant.client import ApiProblem, BezantClient
+from bezant.client import BezantClient
 
 from .fleet import eventually
 from .journal import Document, Journal
-from .stage import Stage
+from .stage import Stage, answered
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 ON_THE_WAY = (
@@ -78,13 +78,8 @@ async def _freeze(stage: Stage, journal: Journal, account_id: str) -> Document:
     async with BezantClient(stage.fleet.platform.url, journal.api_key) as api:
 
         async def attempt() -> Document | None:
-            try:
-                answer: Document = await api.post(f"/v1/accounts/{account_id}/freeze")
-            except (ApiProblem, OSError, TimeoutError) as error:
-                if isinstance(error, ApiProblem) and error.status < 500:
-                    raise
-                return None
-            return answer
+            found: Document | None = await answered(api.post(f"/v1/accounts/{account_id}/freeze"))
+            return found
 
         frozen: Document = await eventually(attempt, f"{account_id} is frozen")
         return frozen

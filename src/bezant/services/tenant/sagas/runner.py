@@ -150,14 +150,15 @@ class SagaRunner:
             failpoint(f"{operation.kind}.before_{step}")
             try:
                 await self._steps.forward[step](operation)
-            except FleetNotReady as error:
-                return str(error)
             except Exception as error:
-                reason = mask(f"{type(error).__name__}: {error}")
+                waited_enough = isinstance(error, FleetNotReady)
+                reason = str(error) if waited_enough else mask(f"{type(error).__name__}: {error}")
                 _log.warning("%s of tenant %s failed at %s: %s", operation.kind, operation.tenant_id, step, reason)
                 await self._control.execute(
                     QUERIES["finish_step"], {**parameters, "status": "failed", "error": reason[:500]}
                 )
+                if waited_enough:
+                    return reason
                 continue
             failpoint(f"{operation.kind}.after_{step}")
             await self._hold(operation)
