@@ -114,6 +114,8 @@ def check(
     else:
         for finding in findings:
             _print(finding, assumed)
+        if findings:
+            console.print(_summary(findings))
         broken = len({finding.rule for finding in findings})
         if findings:
             console.print(
@@ -124,6 +126,15 @@ def check(
         else:
             console.print(f"[green]{escape(topology.name)}: all {rules} rules are kept[/]", highlight=False)
     raise typer.Exit(1 if findings else 0)
+
+
+def _summary(findings: list[Finding]) -> Table:
+    table = Table(title="In short", title_justify="left")
+    for column in ("severity", "rule", "place", "what is wrong"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("severity", "rule"))
+    for one in findings:
+        table.add_row(f"[{_STYLE[one.severity]}]{one.severity}[/]", one.rule, escape(one.place), escape(one.summary))
+    return table
 
 
 def _print(finding: Finding, assumed: Assumptions) -> None:

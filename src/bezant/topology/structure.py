@@ -190,6 +190,8 @@ def _delivery(topology: Topology) -> Iterator[Violation]:
             if not weights or weights[-1] != 100:
                 detail = f"the weights are {written}; the last must be 100 %"
                 yield Violation("canary-incomplete", f"{place}.canary.steps", detail)
+            elif weights[0] <= 0:
+                yield Violation("canary-incomplete", f"{place}.canary.steps", f"{weights[0]:g} % shows nothing")
             elif any(later <= earlier for earlier, later in itertools.pairwise(weights)):
                 yield Violation("canary-incomplete", f"{place}.canary.steps", f"the weights {written} do not rise")
         scaling = service.autoscaling

@@ -20,7 +20,7 @@ class Topology(Part):
     tenants: Count
     regions: tuple[Region, ...]
     sidecar: Sidecar
-    services: tuple[Service, ...]
+    services: tuple[Service, ...] = Field(min_length=1)
     platform: tuple[Workload, ...] = ()
     node_autoscaler: NodeAutoscaler
     pools: ConnectionPools
