@@ -189,6 +189,10 @@ MUTATIONS: list[tuple[str, Any, str]] = [
     ("secrets.onboarding_keys", ["tenant_{id}_db_url"], "secret-count"),
     ("secrets.stated_secrets", 500, "secret-count"),
     ("secrets.platform_secrets", 21, "secret-count"),
+    ("security.encrypted_at_rest", False, "encryption-missing"),
+    ("security.encrypted_in_transit", False, "encryption-missing"),
+    ("security.credential_rotation_days", None, "credentials-never-rotated"),
+    ("security.credential_rotation_days", 91, "credentials-never-rotated"),
     # backups and recovery
     ("backups.automated_every_hours", 48, "backup-loses-more"),
     ("backups.automated_retention_days", 7, "backup-loses-more"),

@@ -94,6 +94,15 @@ class Secrets(Part):
     stated_secrets: Count | None = Field(None, description="the number that is stated, for the bill or a quota")
 
 
+class Security(Part):
+    """Encryption, and how pods come by their AWS identity."""
+
+    encrypted_at_rest: bool = Field(description="KMS, for every store and volume")
+    encrypted_in_transit: bool = Field(description="TLS to every store, and between pods by the mesh")
+    workload_identity: Literal["irsa", "pod_identity"]
+    credential_rotation_days: Positive | None = Field(None, description="of database passwords; null: not stated")
+
+
 class Backups(Part):
     """Aurora's backups."""
 

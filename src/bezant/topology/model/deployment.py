@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from bezant.topology.model.base import Count, Name, Part
-from bezant.topology.model.data_stores import Backups, ConnectionPools, Secrets, Topic
+from bezant.topology.model.data_stores import Backups, ConnectionPools, Secrets, Security, Topic
 from bezant.topology.model.delivery import Recovery
 from bezant.topology.model.network import Region
 from bezant.topology.model.statements import Statements, Usage
@@ -26,6 +26,7 @@ class Topology(Part):
     pools: ConnectionPools
     topics: tuple[Topic, ...]
     secrets: Secrets
+    security: Security
     backups: Backups
     recovery: Recovery
     usage: Usage

@@ -176,3 +176,30 @@ def secrets(deployment: Deployment) -> Iterator[Found]:
             ),
             "one JSON secret for each tenant and service",
         )
+
+
+@rule(
+    "encryption-missing", "error", "Everything is encrypted at rest and in transit",
+    reason="Payments data on a lost volume or an open wire is a reportable breach.",
+    source="https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/data-protection.html",
+)  # fmt: skip
+def encryption(deployment: Deployment) -> Iterator[Found]:
+    """Both, or a finding."""
+    security = deployment.topology.security
+    for name in ("encrypted_at_rest", "encrypted_in_transit"):
+        if not getattr(security, name):
+            what = name.replace("_", " ")
+            yield Found(f"security.{name}", f"data is not {what}", (f"{name}: false",), "true")
+
+
+@rule(
+    "credentials-never-rotated", "warning", "Database passwords are rotated within a quarter",
+    reason="A password that leaked once opens the database until it is changed; the pools take a new one under load.",
+    source="https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotating-secrets.html",
+)  # fmt: skip
+def rotation(deployment: Deployment) -> Iterator[Found]:
+    """At most 90 days."""
+    days = deployment.topology.security.credential_rotation_days
+    if days is None or days > 90:
+        said = "no rotation is stated" if days is None else f"every {days} days"
+        yield Found("security.credential_rotation_days", said, (f"{said}; 90 days at most",), "every 30 days")
