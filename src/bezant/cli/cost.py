@@ -184,7 +184,7 @@ def _document(comparison: Comparison, assumed: dict[str, Any]) -> dict[str, Any]
 
 def _csv(bill: Bill) -> str:
     out = io.StringIO()
-    documents = [line.as_document() for line in bill.lines]
+    documents = [line.as_document() | {"as_of": price_list().as_of} for line in bill.lines]
     writer = csv.DictWriter(out, fieldnames=list(documents[0]), lineterminator="\n")
     writer.writeheader()
     for document in documents:
