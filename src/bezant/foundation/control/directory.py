@@ -53,7 +53,7 @@ class TenantDirectory:
         if task is None:
             task = asyncio.create_task(self._load(tenant_id))
             self._loading[tenant_id] = task
-            task.add_done_callback(lambda _: self._loading.pop(tenant_id, None))
+            task.add_done_callback(lambda done: self._loaded(tenant_id, done))
         try:
             return await asyncio.shield(task)
         except NotFound:
@@ -72,13 +72,22 @@ class TenantDirectory:
     def forget(self, tenant_id: UUID) -> None:
         """Drop what is cached: an event said that the tenant has changed."""
         self._cached.pop(tenant_id, None)
+        # A look-up under way may have read before the change: it answers those who wait and is not kept.
+        self._loading.pop(tenant_id, None)
+
+    def _loaded(self, tenant_id: UUID, done: asyncio.Task[TenantRecord]) -> None:
+        failed = done.cancelled() or done.exception() is not None
+        if self._loading.get(tenant_id) is done:
+            del self._loading[tenant_id]
+            if not failed:
+                self._cached[tenant_id] = (time.monotonic() + self._ttl_seconds, done.result())
 
     async def _load(self, tenant_id: UUID) -> TenantRecord:
         row = await self._control.fetch_one(QUERIES["tenant_record"], {"tenant_id": tenant_id})
         if row is None:
             raise NotFound(f"there is no tenant {tenant_id}")
         placed = row[11] is not None
-        record = TenantRecord(
+        return TenantRecord(
             id=row[0],
             slug=row[1],
             status=row[2],
@@ -90,8 +99,6 @@ class TenantDirectory:
             reader=Endpoint(row[9], row[10]) if placed else None,
             database_name=row[11],
         )
-        self._cached[tenant_id] = (time.monotonic() + self._ttl_seconds, record)
-        return record
 
     async def tenants_with_databases(self) -> list[UUID]:
         """Return every tenant whose database is in use."""

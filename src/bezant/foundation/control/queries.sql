@@ -52,10 +52,12 @@ LEFT JOIN control.tenant_instances i ON i.tenant_id = t.id AND i.instance_id = %
 WHERE (t.status = 'onboarding' AND i.tenant_id IS NULL) OR (i.credential_version < t.credential_version)
 
 -- name: schedule_work
--- Some work of this kind is due for the tenant at this time at the latest.
+-- Some work of this kind is due for the tenant at this time at the latest. A microsecond earlier than what stands
+-- there: a handler at work then finds its claim changed and leaves the hint, since it may have looked before this.
 INSERT INTO control.due_work (tenant_id, service, kind, due_at)
 VALUES (%(tenant_id)s, %(service)s, %(kind)s, %(due_at)s)
-ON CONFLICT (service, kind, tenant_id) DO UPDATE SET due_at = LEAST(due_work.due_at, EXCLUDED.due_at)
+ON CONFLICT (service, kind, tenant_id) DO UPDATE
+  SET due_at = LEAST(due_work.due_at - interval '1 microsecond', EXCLUDED.due_at)
 
 -- name: claim_due_work
 -- Take what is due and push it back by the lease: should this process die, another finds it again.
