@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, TypeVar
@@ -63,6 +63,8 @@ class TenantDatabases:
         # A reader endpoint that is the writer (a laptop, a cluster without readers) shares the writer's pool.
         self._pools: OrderedDict[tuple[UUID, str], TenantPool] = OrderedDict()
         self._opening: dict[tuple[UUID, str], asyncio.Task[TenantPool]] = {}
+        # How many transactions are on their way into each pool, which must not be evicted from under them.
+        self._entering: Counter[tuple[UUID, str]] = Counter()
         self._budget_lock = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -93,6 +95,7 @@ class TenantDatabases:
         known, which is why every write is idempotent.
         """
         pool = await self._pool(tenant_id, "reader" if read_only else "writer")
+        # No await between here and the pool's own count of its users: nothing can evict it in between.
         try:
             limit_seconds = timeout_seconds or self._settings.transaction_timeout_seconds
             async with pool.connection(limit_seconds) as connection:
@@ -196,7 +199,8 @@ class TenantDatabases:
         horizon = time.monotonic() - self._settings.pool_idle_seconds
         evicted = 0
         for key, pool in list(self._pools.items()):
-            if pool.in_use:
+            # The dictionary may have changed while another pool was being closed.
+            if self._pools.get(key) is not pool or pool.in_use or self._entering[key]:
                 continue
             if pool.last_used < horizon:
                 del self._pools[key]
@@ -223,19 +227,26 @@ class TenantDatabases:
         if kind == "reader" and record.reader == record.writer:
             kind = "writer"
         key = (tenant_id, kind)
-        pool = self._pools.get(key)
-        if pool is None:
-            task = self._opening.get(key)
-            if task is None:
-                task = asyncio.create_task(self._open(record, kind))
-                self._opening[key] = task
-                task.add_done_callback(lambda _: self._opening.pop(key, None))
-            pool = await asyncio.shield(task)
-        elif key in self._pools:
-            self._pools.move_to_end(key)
-        if pool.wants_more and pool.granted < self._settings.pool_max_connections:
-            await self._grow(pool)
-        return pool
+        self._entering[key] += 1
+        try:
+            pool = self._pools.get(key)
+            if pool is None:
+                task = self._opening.get(key)
+                if task is None:
+                    task = asyncio.create_task(self._open(record, kind))
+                    self._opening[key] = task
+                    task.add_done_callback(lambda _: self._opening.pop(key, None))
+                pool = await asyncio.shield(task)
+            else:
+                self._pools.move_to_end(key)
+            # While a newcomer waits for room there is none to grow into: the connection that comes back first serves.
+            if pool.wants_more and not self._budget_lock.locked():
+                await self._grow(pool)
+            return pool
+        finally:
+            self._entering[key] -= 1
+            if not self._entering[key]:
+                del self._entering[key]
 
     async def _open(self, record: TenantRecord, kind: str) -> TenantPool:
         async with self._budget_lock:
@@ -259,7 +270,7 @@ class TenantDatabases:
             free = self._settings.process_connection_cap - self.granted_connections
             if free >= at_least:
                 return min(wanted, free)
-            idle = next((key for key, pool in self._pools.items() if not pool.in_use), None)
+            idle = next((key for key, pool in self._pools.items() if not pool.in_use and not self._entering[key]), None)
             if idle is not None:
                 await self._pools.pop(idle).close()
                 continue
