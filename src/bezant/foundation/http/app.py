@@ -48,6 +48,8 @@ def describe(service: str, routers: Sequence[APIRouter]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # A path with one slash too many is a 404, not a redirect to whatever the Host header says.
+        redirect_slashes=False,
         # The edge makes the span and the metrics of a request; FastAPI's own would be a second set.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )

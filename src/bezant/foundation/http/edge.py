@@ -11,11 +11,12 @@ from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bezant.contracts.identifiers import new_id
-from bezant.contracts.problems import BodyTooLarge, Problem, TenantNotActive, Unauthenticated
+from bezant.contracts.problems import BodyTooLarge, InvalidRequest, Problem, TenantNotActive, Unauthenticated
 from bezant.foundation.control.directory import TenantDirectory
 from bezant.foundation.http.direct import DirectRequest, DirectRoute, read_body
 from bezant.foundation.http.problems import exception_response, problem_response
@@ -108,21 +109,22 @@ class Edge:
     async def _pass(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         try:
             if scope["path"].startswith("/v1/"):
+                _refuse_two_keys(scope)
                 await self._admit(scope, headers)
-            limited = self._limited(headers, receive)
+            body = self._limited(scope, headers, receive)
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
             return
         route = self._direct.get((scope["method"], scope["path"]))
-        try:
-            if route is None:
-                await self._app(scope, limited, send)
-                return
+        if route is None:
+            await self._app(scope, body.receive, body.unless_exceeded(send))
+        else:
             scope["route"] = route
-            response = await self._answer(route, scope, headers, limited)
-        except BodyTooLarge as problem:
-            response = problem_response(problem)
-        await response(scope, receive, send)
+            response = await self._answer(route, scope, headers, body.receive)
+            await response(scope, receive, body.unless_exceeded(send))
+        if body.exceeded:
+            # Whatever was made of the broken-off body: this is what was wrong.
+            await problem_response(self._too_large())(scope, receive, send)
 
     async def _answer(
         self, route: DirectRoute, scope: Scope, headers: dict[bytes, bytes], receive: Receive
@@ -130,8 +132,8 @@ class Edge:
         try:
             body = await read_body(receive)
             return await route.handler(DirectRequest(scope["bezant.caller"], headers, body))
-        except BodyTooLarge:
-            raise
+        except ClientDisconnect:
+            return problem_response(InvalidRequest("the body broke off before its end; nothing was done"))
         except Exception as error:
             return exception_response(error, scope["method"], scope["path"])
 
@@ -154,25 +156,57 @@ class Edge:
             )
         await self._rate_limiter.admit(caller.tenant_id, record.rate_limit_per_second)
 
-    def _limited(self, headers: dict[bytes, bytes], receive: Receive) -> Receive:
-        limit = self._body_limit_bytes
-        too_large = BodyTooLarge(f"the body may have {limit} bytes; split the request")
+    def _limited(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> "_Body":
+        """Return the request's body under its limit. Raises `BodyTooLarge` for one that says it is larger."""
+        if scope["path"].startswith("/internal/"):
+            # Another service's call carries the groups of many tenants, each made of bodies under the limit.
+            return _Body(receive, None)
         length = headers.get(b"content-length")
-        if length is not None:
-            if not length.isdigit() or int(length) > limit:
-                raise too_large
-            return receive
-        seen = 0
+        if length is None:
+            return _Body(receive, self._body_limit_bytes)
+        if not length.isdigit() or len(length) > 18 or int(length) > self._body_limit_bytes:
+            raise self._too_large()
+        return _Body(receive, None)
 
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise too_large
-            return message
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"the body may have {self._body_limit_bytes} bytes; split the request")
 
-        return counted
+
+class _Body:
+    """A request's body, counted if its length was not announced."""
+
+    def __init__(self, receive: Receive, limit_bytes: int | None) -> None:
+        self.exceeded = False
+        self._receive = receive
+        self._limit_bytes = limit_bytes
+        self._seen_bytes = 0
+
+    async def receive(self) -> Message:
+        """Return the next part; past the limit the client counts as gone."""
+        message = await self._receive()
+        if self._limit_bytes is not None:
+            self._seen_bytes += len(message.get("body", b""))
+            if self._seen_bytes > self._limit_bytes:
+                self.exceeded = True
+                return {"type": "http.disconnect"}
+        return message
+
+    def unless_exceeded(self, send: Send) -> Send:
+        """Return a `send` that drops what is answered to a body that was broken off."""
+        if self._limit_bytes is None:
+            return send
+
+        async def sending(message: Message) -> None:
+            if not self.exceeded:
+                await send(message)
+
+        return sending
+
+
+def _refuse_two_keys(scope: Scope) -> None:
+    """Raise `InvalidRequest` for a request with two Idempotency-Keys: which of them counts would be chance."""
+    if sum(name == b"idempotency-key" for name, _ in scope["headers"]) > 1:
+        raise InvalidRequest("send one Idempotency-Key header, not several")
 
 
 def _route(scope: Scope) -> str:
