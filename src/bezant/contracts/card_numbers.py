@@ -1,10 +1,11 @@
 """Free text that holds a card number is refused, so that Bezant stays out of PCI DSS card scope.
 
 A run of 13 to 19 digits (single spaces or hyphens between them allowed) that starts like an issued card and
-passes the Luhn check (ISO/IEC 7812-1 annex B) counts as a card number.
+passes the Luhn check (ISO/IEC 7812-1 annex B) counts as a card number, in whatever script its digits are.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -27,7 +28,28 @@ def holds_card_number(text: str) -> bool:
     """Return whether the text holds something that reads as a payment card number."""
     if len(text) < 13:
         return False
-    return any(passes_luhn(re.sub(r"[ -]", "", candidate.group())) for candidate in _CANDIDATE.finditer(text))
+    forms = (text,) if text.isascii() else (text, _in_ascii(text))
+    return any(
+        passes_luhn(re.sub(r"[ -]", "", candidate.group())) for form in forms for candidate in _CANDIDATE.finditer(form)
+    )
+
+
+def _in_ascii(text: str) -> str:
+    """Return the text with digits, spaces and dashes of every script as ASCII, and without invisible characters."""
+    plain = []
+    for character in unicodedata.normalize("NFKC", text):
+        match unicodedata.category(character):
+            case "Nd":
+                plain.append(str(unicodedata.decimal(character)))
+            case "Pd":
+                plain.append("-")
+            case "Zs":
+                plain.append(" ")
+            case "Cf":
+                continue
+            case _:
+                plain.append(character)
+    return "".join(plain)
 
 
 def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """Money: an integer of minor units and its currency. No floats, no decimals, anywhere."""
 
-from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -48,6 +47,8 @@ class Balance(BaseModel):
 
 def format_amount(amount_minor: int, currency: str) -> str:
     """Return the amount in major units for people: `1250 USD` gives `12.50 USD`, `1250 JPY` gives `1,250 JPY`."""
+    # Integers throughout: a decimal context would round sums beyond its precision.
     exponent = CURRENCIES[currency].exponent
-    major = Decimal(amount_minor).scaleb(-exponent)
-    return f"{major:,.{exponent}f} {currency}"
+    whole, fraction = divmod(abs(amount_minor), 10**exponent)
+    decimals = f".{fraction:0{exponent}}" if exponent else ""
+    return f"{'-' if amount_minor < 0 else ''}{whole:,}{decimals} {currency}"

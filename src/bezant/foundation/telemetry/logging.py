@@ -7,6 +7,7 @@ URLs are masked by the last processor, whatever wrote the line.
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -20,19 +21,41 @@ tenant_id: ContextVar[str | None] = ContextVar("tenant_id", default=None)
 
 _SECRET_KEYS = re.compile(r"(password|secret|authorization|api_key|private_key|token)$", re.IGNORECASE)
 _SECRET_TEXT = re.compile(
-    r"(bz_[A-Za-z0-9]+_)[A-Za-z0-9_-]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}|(Bearer )[^\s\"']+|(://[^:/\s]+:)[^@\s]+(?=@)"
+    r"(bz_[A-Za-z0-9]+_)[A-Za-z0-9_-]{8,}"
+    r"|(whsec_)[A-Za-z0-9+/=]{8,}"
+    r"|(Bearer )[^\s\"']+"
+    # a password in a URL, also one without a user and one that holds an @
+    r"|(://[^:/\s@]*:)[^\s/]+(?=@)"
+    # name=value and "name": "value", as in a libpq connection string or in JSON
+    r"|((?i:password|private_key|api_key)[\"']?\s*[=:]\s*)(?:b?\"[^\"]*\"|b?'[^']*'|[^\s\"',}&]+)"
 )
 
 
 def mask(text: str) -> str:
-    """Return the text with API keys, webhook secrets, bearer tokens and URL passwords masked."""
+    """Return the text with API keys, webhook secrets, bearer tokens and passwords masked."""
     return _SECRET_TEXT.sub(lambda found: next(group for group in found.groups() if group) + "***", text)
 
 
+def _masked(value: Any) -> Any:
+    """Return a value of an event with every secret inside it masked."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, bytes):
+        return mask(value.decode("utf-8", "replace"))
+    if isinstance(value, Mapping):
+        return {name: "***" if _is_secret(name) else _masked(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(inner) for inner in value]
+    return value
+
+
+def _is_secret(name: object) -> bool:
+    return isinstance(name, str) and _SECRET_KEYS.search(name) is not None
+
+
 def _mask_event(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = "***" if _SECRET_KEYS.search(key) else mask(value)
+    for name, value in event.items():
+        event[name] = "***" if _is_secret(name) else _masked(value)
     return event
 
 
