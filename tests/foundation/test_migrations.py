@@ -1,0 +1,155 @@
+"""Migrations: each file once, whole, in order, and never another text under an old name."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from bezant.foundation.control.bootstrap import prepare_platform, template_name
+from bezant.foundation.database import load_queries
+from bezant.foundation.database.migrations import (
+    Migration,
+    MigrationChanged,
+    control_migrations,
+    digest,
+    migrate,
+    migrations_of,
+    tenant_migrations,
+)
+
+from ..stores.fixtures import PostgresServer, Secrets
+from .conftest import PREPARED
+
+ONE = Migration("test", "0001_pre_one.sql", "CREATE TABLE one (n integer); INSERT INTO one VALUES (1);")
+TWO = Migration("test", "0002_pre_two.sql", "INSERT INTO one VALUES (2);")
+
+
+@pytest.fixture
+async def dsn(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    name = f"migrated_{uuid4().hex}"
+    async with await psycopg.AsyncConnection.connect(postgres_server.dsn("postgres"), autocommit=True) as admin:
+        await admin.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        yield postgres_server.dsn(name)
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+async def _migrate(dsn: str, *migrations: Migration) -> list[str]:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        return await migrate(connection, list(migrations))
+
+
+async def _rows(dsn: str, query: str) -> list[Any]:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        return await (await connection.execute(query)).fetchall()  # type: ignore[arg-type]
+
+
+async def test_each_file_is_applied_once_and_in_order(dsn: str) -> None:
+    assert await _migrate(dsn, ONE) == ["test/0001_pre_one.sql"]
+    assert await _migrate(dsn, ONE, TWO) == ["test/0002_pre_two.sql"]
+    assert await _migrate(dsn, ONE, TWO) == []
+    assert await _rows(dsn, "SELECT n FROM one ORDER BY n") == [(1,), (2,)]
+
+
+async def test_a_file_that_was_changed_after_it_was_applied_is_refused(dsn: str) -> None:
+    await _migrate(dsn, ONE)
+    changed = replace(ONE, sql=ONE.sql + " -- harmless")
+    with pytest.raises(MigrationChanged, match="0001_pre_one"):
+        await _migrate(dsn, changed, TWO)
+    assert await _rows(dsn, "SELECT n FROM one") == [(1,)], "nothing after it is applied either"
+
+
+async def test_a_file_that_fails_leaves_nothing_of_itself_and_no_lock(dsn: str) -> None:
+    broken = Migration("test", "0002_pre_broken.sql", "INSERT INTO one VALUES (9); SELECT 1 / 0;")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await _migrate(dsn, ONE, broken)
+    assert await _rows(dsn, "SELECT n FROM one") == [(1,)]
+    assert await _migrate(dsn, ONE, TWO) == ["test/0002_pre_two.sql"]
+
+
+async def test_processes_that_migrate_at_once_apply_each_file_once(dsn: str) -> None:
+    applied = await asyncio.gather(*(_migrate(dsn, ONE, TWO) for _ in range(6)))
+    assert sorted(map(len, applied)) == [0, 0, 0, 0, 0, 2]
+    assert await _rows(dsn, "SELECT n FROM one ORDER BY n") == [(1,), (2,)]
+
+
+async def test_owners_have_names_of_their_own(dsn: str) -> None:
+    other = Migration("other", ONE.name, "CREATE TABLE two (n integer);")
+    assert await _migrate(dsn, ONE, other) == ["test/0001_pre_one.sql", "other/0001_pre_one.sql"]
+
+
+def _package(directory: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> str:
+    name = f"migrations_{uuid4().hex}"
+    (directory / name).mkdir()
+    (directory / name / "__init__.py").touch()
+    for file, text in files.items():
+        (directory / name / f"{file}.sql").write_text(text)
+    monkeypatch.syspath_prepend(directory)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return name
+
+
+@pytest.mark.parametrize("name", ["1_pre_short", "0001_mid_what", "0001_pre_Upper", "0001_pre_", "what"])
+def test_a_file_with_a_wrong_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(ValueError, match="NNNN_pre_what"):
+        migrations_of("payment", _package(tmp_path, monkeypatch, **{name: ""}))
+
+
+def test_the_template_gets_another_name_when_any_migration_changes() -> None:
+    shipped = tenant_migrations()
+    names = {digest(shipped), digest(shipped[:-1]), digest([*shipped[:-1], replace(shipped[-1], sql="")])}
+    assert len(names) == 3
+    assert template_name().endswith(digest(shipped))
+
+
+def test_what_ships_is_additive_within_the_release() -> None:
+    for migration in [*tenant_migrations(), *control_migrations()]:
+        text = migration.sql.upper()
+        if "_pre_" in migration.name:
+            for lossy in ("DROP TABLE", "DROP COLUMN", "RENAME COLUMN", "RENAME TO", "DROP SCHEMA"):
+                assert lossy not in text, f"{migration.owner}/{migration.name}: {lossy} breaks the code that runs now"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("-- name: a\nSELECT 1", "sentence"),
+        ("-- name: a\n-- One.\nSELECT 1\n-- name: a\n-- Two.\nSELECT 2", "called a"),
+    ],
+)
+def test_queries_need_a_sentence_and_a_name_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        load_queries(_package(tmp_path, monkeypatch, queries=text), "queries.sql")
+
+
+async def test_preparing_a_platform_again_changes_nothing(postgres_server: PostgresServer, prepared: Secrets) -> None:
+    before = dict(prepared.values)
+    administrator = {"host": "127.0.0.1", "port": postgres_server.port, "user": "postgres"}
+    assert await prepare_platform(administrator, control_database=PREPARED, secrets=prepared) == []
+    assert prepared.values == before
+
+
+async def test_a_services_control_role_reads_the_registry_and_writes_only_its_own(
+    postgres_server: PostgresServer, prepared: Secrets
+) -> None:
+    dsn = postgres_server.dsn(PREPARED).replace("user=postgres", "user=bezant_control_payment_user")
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await connection.execute("SELECT * FROM control.tenants")
+        for forbidden in (
+            "UPDATE control.tenants SET status = 'active'",
+            "INSERT INTO control.api_keys (key_id, secret_hash, name, scopes, created_by) "
+            "VALUES ('a', sha256('a'), 'a', '{admin}', 'a')",
+            "DELETE FROM control.placements",
+            "SELECT * FROM control.operations",
+            "SELECT * FROM control.outbox",
+            "CREATE TABLE control.mine ()",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await connection.execute(forbidden)
