@@ -84,7 +84,7 @@ async def make_tenant(platform: LocalPlatform, admin_key: str) -> TestTenant:
     slug = f"t-{uuid4().hex[:12]}"
     async with BezantClient(platform.url, admin_key) as admin:
         answer = await admin.post("/v1/tenants", {"name": slug, "slug": slug})
-        while (state := await admin.get(answer["onboarding"]))["status"] == "running":
+        while (state := await admin.get(answer["onboarding"]))["status"] == "running":  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert state["status"] == "succeeded", state
     client = BezantClient(platform.url, answer["api_key"])
