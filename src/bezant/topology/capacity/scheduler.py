@@ -49,9 +49,15 @@ class Pending:
 
 def schedule(nodes: list[Node], pods: Iterable[Pod]) -> list[Pending]:
     """Place each pod on a node, in order; return those that stay pending."""
-    pending = []
+    pending: list[Pending] = []
+    failed: Pod | None = None
     for pod in pods:
+        if failed is not None and (failed.workload, failed.template) == (pod.workload, pod.template):
+            # nothing was placed since its twin found no node
+            pending.append(Pending(pod, pending[-1].reasons))
+            continue
         chosen, reasons = _choose(nodes, pod)
+        failed = pod if chosen is None else None
         if chosen is None:
             pending.append(Pending(pod, dict(reasons)))
         else:

@@ -39,6 +39,12 @@ Cidr = Annotated[str, AfterValidator(_cidr), Field(description="an IPv4 network,
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+Pods = Annotated[int, Field(ge=0, le=1000, description="at most 1,000 of one kind")]
+"""A number of pods: bounded, since each of them is placed."""
+
+NodesPerZone = Annotated[int, Field(ge=0, le=150, description="EKS allows a managed node group 450 nodes")]
+"""A number of nodes in one of three zones."""
+
 Seconds = Annotated[float, Field(ge=0)]
 Dollars = Annotated[float, Field(description="US dollars")]
 Name = Annotated[str, Field(min_length=1, max_length=80)]

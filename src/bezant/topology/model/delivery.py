@@ -1,10 +1,10 @@
 """Autoscaling, canary, and recovery in another region."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bezant.topology.model.base import Count, Name, Part, Percentage, Positive, Seconds, Span
+from bezant.topology.model.base import Count, Name, Part, Percentage, Pods, Positive, Seconds, Span
 
 
 class AutoscalingStep(Part):
@@ -20,8 +20,8 @@ class AutoscalingStep(Part):
 class Autoscaling(Part):
     """A HorizontalPodAutoscaler. A null target is not stated; a metric that is not used has `uses_memory: false`."""
 
-    min_replicas: Positive
-    max_replicas: Positive
+    min_replicas: Annotated[Pods, Field(ge=1)]
+    max_replicas: Annotated[Pods, Field(ge=1)]
     cpu_target: Percentage | None
     uses_memory: bool
     memory_target: Percentage | None = None
@@ -35,7 +35,7 @@ class CanaryStep(Part):
     """One step: the weight of the new version, its pods, and how long it is watched."""
 
     weight: Percentage
-    pods: Positive
+    pods: Annotated[Pods, Field(ge=1)]
     hold_minutes: Seconds
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bezant.topology.model.base import Cidr, Count, Name, Part, Positive, Seconds
+from bezant.topology.model.base import Cidr, Count, Name, NodesPerZone, Part, Positive, Seconds
 from bezant.topology.model.data_stores import AuroraTier, Kafka, Valkey
 
 SubnetTier = Literal["public", "nodes", "isolated"]
@@ -44,8 +44,8 @@ class NodeGroup(Part):
 
     name: Name
     instance_type: Name
-    nodes_per_zone: Count
-    max_nodes_per_zone: Count | None = Field(
+    nodes_per_zone: NodesPerZone
+    max_nodes_per_zone: NodesPerZone | None = Field(
         None, description="the autoscaler's bound; null where the document gives none"
     )
     capacity: Literal["on_demand", "spot"] = "on_demand"

@@ -1,10 +1,10 @@
 """Services and the other pods: size, placement, rollout, probes, autoscaling."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bezant.topology.model.base import Count, Name, Part, Percentage, Positive, Seconds, Span
+from bezant.topology.model.base import Count, Name, Part, Percentage, Pods, Positive, Seconds, Span
 from bezant.topology.model.delivery import Autoscaling, Canary
 
 Domain = Literal["zone", "node"]
@@ -30,8 +30,8 @@ class TopologySpread(Part):
 class Rollout(Part):
     """The rolling update."""
 
-    max_surge: Count
-    max_unavailable: Count
+    max_surge: Pods
+    max_unavailable: Pods
     pod_ready_minutes: Span = Field(description="from the pod's creation to ready, image pull included")
 
 
@@ -71,8 +71,8 @@ class Workload(Part):
     """Pods of one kind."""
 
     name: Name
-    replicas: Positive
-    standby_replicas: Count | None = Field(None, description="in the secondary region; null: not stated")
+    replicas: Annotated[Pods, Field(ge=1)]
+    standby_replicas: Pods | None = Field(None, description="in the secondary region; null: not stated")
     cpu_millicores: Positive
     memory_mebibytes: Positive
     sidecar: bool = Field(description="carries the mesh's proxy")
