@@ -46,7 +46,8 @@ class Settings(BaseSettings):
 
     # calls to other services, through the internal listener or the mesh
     internal_url: str = "http://127.0.0.1:8081"
-    internal_timeout_seconds: float = 5.0
+    # longer than a transaction may take, so that the called service can say that a tenant's database is down
+    internal_timeout_seconds: float = 7.0
 
     # the secret store
     secret_store: Literal["file", "aws", "kubernetes"] = "file"

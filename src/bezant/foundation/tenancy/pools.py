@@ -93,17 +93,24 @@ class TenantPool:
         """Lend a connection for one transaction of at most that length, commit it, or roll it back on an exception.
 
         Raises `TenantUnavailable` at once while the circuit is open, and after the check-out timeout when no
-        connection can be had; `psycopg.OperationalError` when the connection breaks or the transaction takes longer
-        than its limit. One broken connection has all of them replaced; the circuit opens when fresh ones break too.
+        connection can be had, or the transaction takes longer than its limit; `psycopg.OperationalError` when the
+        connection breaks. One broken connection has all of them replaced; the circuit opens when fresh ones break too.
         """
         probing = self._enter_circuit()
         self.last_used = time.monotonic()
         self.in_use += 1
         lent_at = 0.0
+        overdue = False
         try:
             async with self._pool.connection() as connection:
                 lent_at = time.monotonic()
-                timer = asyncio.get_running_loop().call_later(timeout_seconds, _break_connection, connection)
+
+                def give_up() -> None:
+                    nonlocal overdue
+                    overdue = True
+                    _break_connection(connection)
+
+                timer = asyncio.get_running_loop().call_later(timeout_seconds, give_up)
                 try:
                     yield connection
                 finally:
@@ -114,6 +121,9 @@ class TenantPool:
         except psycopg.OperationalError as error:
             if (is_connection_loss(error) or is_bad_credential(error)) and await self._renewal.lost(lent_at):
                 self._trip(error)
+            if overdue:
+                # Not to be tried again here: whoever waits for the answer would be gone by then.
+                raise self._unavailable() from error
             raise
         else:
             self._open_again_at = 0.0
