@@ -32,7 +32,11 @@ def platform() -> Iterator[LocalPlatform]:
             services=tuple(SERVICES),
             replicas={"payment": 2, "account": 2, "transaction": 2},
             # a busy machine must not turn a slow answer into another outcome
-            environment={"BEZANT_PAYMENT_FRAUD_TIMEOUT_SECONDS": "10", "BEZANT_API_KEY_CACHE_SECONDS": "1"},
+            environment={
+                "BEZANT_PAYMENT_FRAUD_TIMEOUT_SECONDS": "10",
+                "BEZANT_API_KEY_CACHE_SECONDS": "1",
+                "OTEL_BSP_SCHEDULE_DELAY": "200",
+            },
         )
         Path(directory).chmod(0o755)
         with LocalPlatform(options) as running:

@@ -28,6 +28,15 @@ class CaseDecision(StrEnum):
     """The held money is released to the payer."""
 
 
+class CaseOrigin(StrEnum):
+    """Why a person has to look."""
+
+    RULES = "rules"
+    """A rule asked for it."""
+    FRAUD_UNAVAILABLE = "fraud_unavailable"
+    """The payment was held because no judgement could be had in time, by the tenant's policy."""
+
+
 class FraudAssessed(msgspec.Struct, frozen=True, kw_only=True):
     """A payment was judged."""
 
@@ -52,6 +61,7 @@ class FraudCaseOpened(msgspec.Struct, frozen=True, kw_only=True):
     payment_id: UUID
     score: int
     reasons: list[str]
+    origin: CaseOrigin = CaseOrigin.RULES
 
 
 class FraudCaseDecided(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 ``POST /internal/v1/fraud/assessments`` carries `AssessmentRequest` items of many tenants and
 answers one `Assessment` for each, in order. Asking twice about one ``payment_id`` gives the stored answer of
-the first time: an assessment never changes, and a payment is counted once.
+the first time: an assessment never changes, and a payment is counted once. Only a case may be added to it later.
 The data of the events that follow from it is in `bezant.contracts.fraud_events`.
 """
 
@@ -55,6 +55,9 @@ class AssessmentRequest(msgspec.Struct, frozen=True, kw_only=True):
     context: PaymentContext = PaymentContext()
     dry_run: bool = False
     """Count nothing, store nothing, publish nothing."""
+    held_for_review: bool = False
+    """The payment was held while the fraud service was away: a person decides, so it needs a case whatever the
+    rules find now, also if it has been judged before."""
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,4 +75,4 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     assessment_id: UUID | None = None
     """None for a dry run."""
     case_id: UUID | None = None
-    """The case opened for a person, if the decision is review (and this is no dry run)."""
+    """The case opened for a person, if the decision is review or the payment is held (and this is no dry run)."""

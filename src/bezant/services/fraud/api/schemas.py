@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bezant.contracts.annotations import Text
-from bezant.contracts.fraud_events import CaseDecision
+from bezant.contracts.fraud_events import CaseDecision, CaseOrigin
 from bezant.contracts.internal.fraud import Assessment, Decision
 from bezant.contracts.money import Money
 from bezant.services.fraud.domain.cases import Case, CaseStatus, StoredAssessment
@@ -113,6 +113,7 @@ class CaseOut(BaseModel):
     payment_id: UUID
     assessment_id: UUID
     status: CaseStatus
+    origin: CaseOrigin = Field(description="`fraud_unavailable`: held by policy, as the checks were down; judged later")
     amount: Money
     source_account_id: UUID
     destination_account_id: UUID
@@ -133,6 +134,7 @@ class CaseOut(BaseModel):
             payment_id=case.payment_id,
             assessment_id=case.assessment_id,
             status=case.status,
+            origin=case.origin,
             amount=Money(amount_minor=case.amount_minor, currency=case.currency),
             source_account_id=case.source_account_id,
             destination_account_id=case.destination_account_id,

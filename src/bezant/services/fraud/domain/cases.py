@@ -6,6 +6,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from bezant.contracts.fraud_events import CaseOrigin
+from bezant.contracts.internal.fraud import AssessmentRequest
+
 
 class CaseStatus(StrEnum):
     """Where a case stands. It is decided once."""
@@ -36,6 +39,7 @@ class Case:
     destination_account_id: UUID
     features: dict[str, Any]
     """What the rules saw."""
+    origin: CaseOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +61,8 @@ class StoredAssessment:
     created_at: datetime
     assessed_at: datetime
     case_id: UUID | None
+
+
+def case_origin(request: AssessmentRequest) -> CaseOrigin:
+    """Return why a case that this request opens is opened."""
+    return CaseOrigin.FRAUD_UNAVAILABLE if request.held_for_review else CaseOrigin.RULES

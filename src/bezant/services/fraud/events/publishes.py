@@ -16,6 +16,7 @@ from bezant.contracts.fraud_events import (
     FraudRulesChanged,
 )
 from bezant.contracts.internal.fraud import Assessment, AssessmentRequest
+from bezant.services.fraud.domain.cases import case_origin
 from bezant.services.fraud.domain.rules import Ruleset
 
 _ACTOR = "service:fraud"
@@ -45,12 +46,17 @@ def assessment_events(request: AssessmentRequest, assessment: Assessment) -> lis
             degraded=assessment.degraded,
         ),
     )
-    if assessment.case_id is None:
-        return [assessed]
-    opened = Event(
+    return [assessed] if assessment.case_id is None else [assessed, case_opened(request, assessment)]
+
+
+def case_opened(request: AssessmentRequest, assessment: Assessment) -> Event:
+    """Return the event that tells the risk people of a case."""
+    if assessment.case_id is None or assessment.assessment_id is None:
+        raise ValueError("no case was opened")
+    return Event(
         type=FRAUD_CASE_OPENED,
         topic=FRAUD_EVENTS,
-        subject=subject,
+        subject=str(request.payment_id),
         actor=_ACTOR,
         data=FraudCaseOpened(
             case_id=assessment.case_id,
@@ -58,9 +64,9 @@ def assessment_events(request: AssessmentRequest, assessment: Assessment) -> lis
             payment_id=request.payment_id,
             score=assessment.score,
             reasons=assessment.reasons,
+            origin=case_origin(request),
         ),
     )
-    return [assessed, opened]
 
 
 def case_decided(

@@ -10,9 +10,10 @@ from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.fraud import Assessment, AssessmentRequest, Decision
 from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
+from bezant.services.fraud.domain.cases import case_origin
 from bezant.services.fraud.domain.scoring import explanation, judge
 from bezant.services.fraud.domain.velocity import PaymentVelocity
-from bezant.services.fraud.events.publishes import assessment_events
+from bezant.services.fraud.events.publishes import assessment_events, case_opened
 from bezant.services.fraud.metrics import ASSESSMENTS
 from bezant.services.fraud.storage import QUERIES
 from bezant.services.fraud.storage.active_rulesets import ActiveRulesets
@@ -37,7 +38,7 @@ class AssessPayments:
         failpoint("fraud.after_counting")
 
         async def work(tx: TenantTransaction) -> list[Assessment]:
-            return await self._judge_and_store(tx, requests, velocities)
+            return await self._with_cases(tx, requests, await self._judge_and_store(tx, requests, velocities))
 
         assessments = await self._databases.run(tenant_id, work)
         failpoint("fraud.after_storing")
@@ -60,6 +61,7 @@ class AssessPayments:
                 answers.append(known[request.payment_id])
                 continue
             judgement, variables = judge(request, rules, velocities[number] if velocities is not None else None)
+            needs_case = judgement.decision is Decision.REVIEW or request.held_for_review
             assessment = Assessment(
                 payment_id=request.payment_id,
                 decision=judgement.decision,
@@ -68,7 +70,7 @@ class AssessPayments:
                 ruleset_version=version,
                 degraded=judgement.degraded,
                 assessment_id=None if request.dry_run else new_id(),
-                case_id=new_id() if judgement.decision is Decision.REVIEW and not request.dry_run else None,
+                case_id=new_id() if needs_case and not request.dry_run else None,
             )
             answers.append(assessment)
             if not request.dry_run:
@@ -85,6 +87,33 @@ class AssessPayments:
                 answer if answer.assessment_id is None else known.get(answer.payment_id, answer) for answer in answers
             ]
         return answers
+
+    async def _with_cases(
+        self, tx: TenantTransaction, requests: Sequence[AssessmentRequest], answers: list[Assessment]
+    ) -> list[Assessment]:
+        """Open a case for each held payment whose stored judgement has none: its answer came too late to be heard."""
+        held = {
+            request.payment_id: (request, msgspec.structs.replace(answer, case_id=new_id()))
+            for request, answer in zip(requests, answers, strict=True)
+            if request.held_for_review and not request.dry_run and answer.case_id is None
+        }
+        if not held:
+            return answers
+        rows = await tx.fetch_all(
+            QUERIES["open_cases_of_held"],
+            {
+                "case_ids": [assessment.case_id for _, assessment in held.values()],
+                "assessment_ids": [assessment.assessment_id for _, assessment in held.values()],
+                "payment_ids": list(held),
+            },
+        )
+        opened = {row[0]: held[row[0]][1] for row in rows}
+        for payment_id, assessment in opened.items():
+            tx.emit(case_opened(held[payment_id][0], assessment))
+        if len(opened) < len(held):
+            # Another replica was first with some of them: its cases stand.
+            opened |= (await self._known(tx, [payment_id for payment_id in held if payment_id not in opened]))[1]
+        return [opened.get(answer.payment_id, answer) for answer in answers]
 
     async def _known(self, tx: TenantTransaction, payment_ids: list[UUID]) -> tuple[int, dict[UUID, Assessment]]:
         rows = await tx.fetch_all(QUERIES["active_version_and_known_assessments"], {"payment_ids": payment_ids})
@@ -136,4 +165,5 @@ def _row(request: AssessmentRequest, assessment: Assessment, variables: dict[str
         "features": explanation(variables),
         "created_at": request.created_at,
         "case_id": assessment.case_id,
+        "case_origin": case_origin(request),
     }

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from bezant.contracts.fraud_events import CaseOrigin
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.fraud.domain.cases import Case, CaseStatus, StoredAssessment
 from bezant.services.fraud.domain.problems import AssessmentNotFound, CaseNotFound
@@ -47,6 +48,6 @@ async def read_assessment(databases: TenantDatabases, tenant_id: UUID, payment_i
 
 def _case(row: tuple[Any, ...]) -> Case:
     values: list[Any] = list(row)
-    values[3] = CaseStatus(row[3])
+    values[3], values[16] = CaseStatus(row[3]), CaseOrigin(row[16])
     values[9], values[15] = msgspec.json.decode(row[9]), msgspec.json.decode(row[15])
     return Case(*values)

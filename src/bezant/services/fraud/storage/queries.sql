@@ -12,7 +12,7 @@ WITH given AS (
   SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
     assessment_id uuid, payment_id uuid, source_account_id uuid, destination_account_id uuid, amount_minor bigint,
     currency text, decision text, score smallint, reasons jsonb, ruleset_version integer, degraded boolean,
-    features jsonb, created_at timestamptz, case_id uuid)
+    features jsonb, created_at timestamptz, case_id uuid, case_origin text)
 ), stored AS (
   INSERT INTO fraud.assessments (assessment_id, payment_id, source_account_id, destination_account_id, amount_minor,
     currency, decision, score, reasons, ruleset_version, degraded, features, created_at)
@@ -22,12 +22,21 @@ WITH given AS (
   ON CONFLICT (payment_id) DO NOTHING
   RETURNING assessment_id, payment_id
 ), opened AS (
-  INSERT INTO fraud.cases (case_id, assessment_id, payment_id)
-  SELECT given.case_id, stored.assessment_id, stored.payment_id
+  INSERT INTO fraud.cases (case_id, assessment_id, payment_id, origin)
+  SELECT given.case_id, stored.assessment_id, stored.payment_id, given.case_origin
   FROM stored JOIN given USING (assessment_id)
   WHERE given.case_id IS NOT NULL
 )
 SELECT payment_id FROM stored
+
+-- name: open_cases_of_held
+-- Open cases for payments that were judged before without one; answers those that had none until now.
+INSERT INTO fraud.cases (case_id, assessment_id, payment_id, origin)
+SELECT case_id, assessment_id, payment_id, 'fraud_unavailable'
+FROM unnest(%(case_ids)b::uuid[], %(assessment_ids)b::uuid[], %(payment_ids)b::uuid[])
+  AS given(case_id, assessment_id, payment_id)
+ON CONFLICT DO NOTHING
+RETURNING payment_id
 
 -- name: active_ruleset
 -- The rule set that judges now; no row while the tenant has only the one that ships with the product.
@@ -55,7 +64,7 @@ VALUES (%(version)s, %(document)s::jsonb, %(created_by)s, %(note)s) RETURNING cr
 -- Cases oldest first, with what was found, after a cursor.
 SELECT c.case_id, c.payment_id, c.assessment_id, c.status, c.opened_at, c.note, c.decided_by, c.decided_at,
        a.score, a.reasons::text, a.ruleset_version, a.amount_minor, a.currency, a.source_account_id,
-       a.destination_account_id, a.features::text
+       a.destination_account_id, a.features::text, c.origin
 FROM fraud.cases c JOIN fraud.assessments a USING (assessment_id)
 WHERE (%(status)s::text IS NULL OR c.status = %(status)s)
   AND (%(after)s::uuid IS NULL OR c.case_id > %(after)s)
@@ -65,7 +74,7 @@ ORDER BY c.case_id LIMIT %(limit)s
 -- One case, with what was found.
 SELECT c.case_id, c.payment_id, c.assessment_id, c.status, c.opened_at, c.note, c.decided_by, c.decided_at,
        a.score, a.reasons::text, a.ruleset_version, a.amount_minor, a.currency, a.source_account_id,
-       a.destination_account_id, a.features::text
+       a.destination_account_id, a.features::text, c.origin
 FROM fraud.cases c JOIN fraud.assessments a USING (assessment_id)
 WHERE c.case_id = %(case_id)s
 

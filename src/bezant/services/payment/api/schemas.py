@@ -90,10 +90,13 @@ class RefundRequest(_Request):
 class RiskAnswer(BaseModel):
     """What the fraud checks said."""
 
-    decision: Literal["approve", "review", "decline"] | None
-    score: int | None = Field(description="0 (nothing found) to 100 (certain); null without the fraud service")
-    reasons: list[str]
-    scored: bool
+    decision: Literal["approve", "review", "decline"] | None = Field(description="What was acted on")
+    score: int | None = Field(description="0 (nothing found) to 100 (certain); null until there is one")
+    reasons: list[str] = Field(
+        description="`fraud_unavailable`: decided by the tenant's policy, as the checks were down; what they found "
+        "later follows it"
+    )
+    scored: bool = Field(description="Whether the fraud service has judged it, perhaps later")
 
 
 class PaymentAnswer(BaseModel):

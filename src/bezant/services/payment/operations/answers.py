@@ -13,7 +13,7 @@ _encoder = msgspec.json.Encoder()
 def payment_document(payment: Payment) -> dict[str, Any]:
     """Return a payment as the API shows it; the schema is `api.schemas.PaymentAnswer`."""
     currency = payment.currency
-    risk = payment.risk
+    risk, late = payment.risk, payment.risk.get("rescored", {})
     return {
         "id": payment.id,
         "status": payment.status.value,
@@ -29,9 +29,9 @@ def payment_document(payment: Payment) -> dict[str, Any]:
         "reason_code": payment.reason_code,
         "risk": {
             "decision": risk.get("decision"),
-            "score": risk.get("score"),
-            "reasons": risk.get("reasons", []),
-            "scored": risk.get("scored", False) or "rescored" in risk,
+            "score": late.get("score", risk.get("score")),
+            "reasons": [*risk.get("reasons", []), *late.get("reasons", [])],
+            "scored": risk.get("scored", False) or bool(late),
         },
         "expires_at": payment.expires_at if payment.status.value in ("authorized", "requires_review") else None,
         "created_at": payment.created_at,

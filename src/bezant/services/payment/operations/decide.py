@@ -12,7 +12,7 @@ from bezant.contracts.internal.fraud import ASSESSMENTS_PATH, Assessment, Assess
 from bezant.contracts.problems import Problem
 from bezant.foundation.control.directory import TenantDirectory
 from bezant.foundation.internal_calls import InternalCalls
-from bezant.services.payment.domain.payments import Payment
+from bezant.services.payment.domain.payments import Payment, Status
 
 _log = logging.getLogger(__name__)
 UNSCORED = "fraud_unavailable"
@@ -74,6 +74,7 @@ class FraudChecks:
                     currency=payment.currency,
                     created_at=payment.created_at,
                     context=msgspec.convert(payment.context, PaymentContext),
+                    held_for_review=payment.status is Status.REQUIRES_REVIEW,
                 )
                 for payment in payments
             ],

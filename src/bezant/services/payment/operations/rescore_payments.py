@@ -1,4 +1,8 @@
-"""Score payments that were approved while the fraud service was down, so that the risk people see them."""
+"""Score payments that were decided while the fraud service was down, so that the risk people see them.
+
+Those that were approved stay approved, whatever is found. Those that were held get a case: the fraud service opens
+one for each, so that a person can decide.
+"""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -7,6 +11,7 @@ import msgspec
 
 from bezant.contracts.problems import Problem
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
+from bezant.services.payment.domain.payments import Status
 from bezant.services.payment.events.publishes import rescored_event
 from bezant.services.payment.operations.decide import FraudChecks
 from bezant.services.payment.storage.payments import lock_payments
@@ -23,14 +28,17 @@ class Rescoring:
         self._fraud = fraud
 
     async def rescore(self, tenant_id: UUID) -> datetime | None:
-        """Ask the fraud service again; while it is down, look again in a few seconds."""
+        """Ask the fraud service again; while it is down, or payments are under way, look again in a few seconds."""
 
-        async def unscored(transaction: TenantTransaction) -> list[UUID]:
-            return [row[0] for row in await transaction.fetch_all(QUERIES["unscored_payments"])]
+        async def unscored(transaction: TenantTransaction) -> tuple[list[UUID], bool]:
+            rows = await transaction.fetch_all(QUERIES["unscored_payments"])
+            more = await transaction.fetch_one(QUERIES["any_processing"])
+            # What is processing is settled first, with a risk of its own.
+            return [row[0] for row in rows if row[1] != Status.PROCESSING], any(more or ())
 
-        ids = await self._databases.run(tenant_id, unscored)
+        ids, more = await self._databases.run(tenant_id, unscored)
         if not ids:
-            return None
+            return datetime.now(UTC) + timedelta(seconds=_RETRY_SECONDS) if more else None
         payments = await self._databases.run(tenant_id, lambda tx: lock_payments(tx, ids))
         listed = list(payments.values())
         try:

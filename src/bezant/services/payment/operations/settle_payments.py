@@ -37,6 +37,8 @@ from bezant.services.payment.storage.queries import QUERIES
 _log = logging.getLogger(__name__)
 EXPIRY = "expiry"
 RESCORE = "rescore"
+# The first look comes twice as long after the decision; it goes on for as long as payments are processing.
+_RESCORE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class PaymentSettlement:
             )
             return {row[0] for row in rows}
 
-        await self._due_work.schedule(tenant_id, RESCORE, datetime.now(UTC))
+        await self._due_work.guard(tenant_id, RESCORE, within_seconds=_RESCORE_SECONDS)
         return await self._databases.run(tenant_id, record)
 
     async def _act(self, tenant_id: UUID, verdicts: list[tuple[Payment, Verdict]]) -> list[Outcome]:

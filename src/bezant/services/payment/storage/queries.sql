@@ -185,8 +185,13 @@ WHERE status IN ('authorized', 'requires_review') AND expires_at <= now() ORDER 
 SELECT min(expires_at) FROM payment.payments WHERE status IN ('authorized', 'requires_review')
 
 -- name: unscored_payments
--- Payments that were approved without a score and have not been scored since.
-SELECT id FROM payment.payments WHERE unscored_decision = 'approve' AND NOT (risk ? 'rescored') ORDER BY id LIMIT 200
+-- Payments that were decided without a score and have not been scored since; first those that are decided.
+SELECT id, status FROM payment.payments WHERE unscored_decision IS NOT NULL AND NOT (risk ? 'rescored')
+ORDER BY status = 'processing', id LIMIT 200
+
+-- name: any_processing
+-- Whether a payment is under way, whose decision may be about to be written.
+SELECT EXISTS (SELECT 1 FROM payment.payments WHERE status = 'processing')
 
 -- name: record_rescore
 -- The score that a payment would have had.

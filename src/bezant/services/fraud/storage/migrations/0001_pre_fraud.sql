@@ -33,6 +33,7 @@ CREATE TABLE fraud.cases (
   case_id uuid PRIMARY KEY,
   assessment_id uuid NOT NULL UNIQUE REFERENCES fraud.assessments,
   payment_id uuid NOT NULL UNIQUE,
+  origin text NOT NULL CHECK (origin IN ('rules', 'fraud_unavailable')),
   status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'approved', 'declined')),
   opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   note text,

@@ -42,7 +42,7 @@ CREATE TABLE payment.payments (
 CREATE INDEX payments_processing ON payment.payments (created_at) WHERE status = 'processing';
 CREATE INDEX payments_expiring ON payment.payments (expires_at) WHERE status IN ('authorized', 'requires_review');
 CREATE INDEX payments_unscored ON payment.payments (id)
-  WHERE unscored_decision = 'approve' AND NOT (risk ? 'rescored');
+  WHERE unscored_decision IS NOT NULL AND NOT (risk ? 'rescored');
 CREATE INDEX payments_source ON payment.payments (source_account_id, id);
 CREATE INDEX payments_destination ON payment.payments (destination_account_id, id);
 CREATE INDEX payments_status ON payment.payments (status, id);
