@@ -1,8 +1,11 @@
-"""What clients may attach to an object for their own use: a reference and metadata. Bezant never interprets them."""
+"""What clients may attach to an object for their own use: a reference and metadata, which Bezant never interprets;
+and the points in time that they may name.
+"""
 
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 MAX_METADATA_KEYS: Final = 50
 
@@ -16,6 +19,19 @@ def _storable(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_storable)]
 """Text that can be stored."""
+
+_EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def _in_every_zone(moment: datetime) -> datetime:
+    # At the ends of the calendar a time with a zone has no UTC form: PostgreSQL would store a year that nothing reads.
+    if not _EARLIEST <= moment <= _LATEST:
+        raise ValueError("must be a point in time between the years 1 and 9999")
+    return moment.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_every_zone)]
+"""A point in time, with its offset from UTC."""
 
 Reference = Annotated[
     Text,

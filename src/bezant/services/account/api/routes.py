@@ -4,8 +4,8 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime
 
+from bezant.contracts.annotations import Instant
 from bezant.contracts.card_numbers import refuse_card_numbers
 from bezant.contracts.internal.ledger import ReadStatement
 from bezant.contracts.money import CurrencyCode
@@ -162,8 +162,8 @@ def _add_balances(router: APIRouter, ledger: Ledger) -> None:
         *,
         caller: Reader,
         account_id: UUID,
-        since: Annotated[AwareDatetime | None, Query(alias="from", description="The first instant, inclusive")] = None,
-        until: Annotated[AwareDatetime | None, Query(alias="to", description="The last instant, exclusive")] = None,
+        since: Annotated[Instant | None, Query(alias="from", description="The first instant, inclusive")] = None,
+        until: Annotated[Instant | None, Query(alias="to", description="The last instant, exclusive")] = None,
         limit: page_limit = 50,
         cursor: str | None = None,
     ) -> StatementView:

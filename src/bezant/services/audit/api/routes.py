@@ -4,9 +4,8 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
-from bezant.contracts.annotations import Text
+from bezant.contracts.annotations import Instant, Text
 from bezant.contracts.problems import InvalidCursor
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, require
 from bezant.foundation.identity.api_keys import Caller
@@ -40,8 +39,8 @@ async def _filter(
     type: Annotated[Text | None, Query(max_length=100, description="Event type")] = None,
     subject: Annotated[Text | None, Query(max_length=200)] = None,
     actor: Annotated[Text | None, Query(max_length=200)] = None,
-    occurred_from: AwareDatetime | None = None,
-    occurred_before: AwareDatetime | None = None,
+    occurred_from: Instant | None = None,
+    occurred_before: Instant | None = None,
 ) -> EntryFilter:
     return EntryFilter(type, subject, actor, occurred_from, occurred_before)
 

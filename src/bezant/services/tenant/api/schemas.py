@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from bezant.contracts.annotations import Text
+from bezant.contracts.annotations import Instant, Text
 from bezant.contracts.money import CurrencyCode
 
 TenantStatus = Literal["onboarding", "active", "suspended", "closing", "closed", "failed"]
@@ -109,7 +109,7 @@ class ApiKeyRequest(_Request):
     name: Annotated[Text, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Annotated[Text, Field(max_length=50)]], Field(min_length=1, max_length=20)]
     tenant_id: UUID | None = Field(None, description="For administrators: whose key it is; null for an admin key")
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = Field(None, description="From then on the key is refused; never by default")
 
 
 class ApiKeyAnswer(BaseModel):

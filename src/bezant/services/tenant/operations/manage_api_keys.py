@@ -1,11 +1,11 @@
 """Create, list and revoke API keys."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from bezant.contracts.problems import Forbidden, NotFound
+from bezant.contracts.problems import Forbidden, InvalidRequest, NotFound
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.identity.api_keys import ALL_SCOPES, GRANTED_ON_REQUEST, Caller, new_api_key
 from bezant.services.tenant.sagas.steps import QUERIES, emit
@@ -42,8 +42,13 @@ async def create_api_key(
     scopes: list[str],
     expires_at: datetime | None,
 ) -> tuple[str, str]:
-    """Return (key id, the key to show once). Raises `Forbidden` for scopes that the caller may not give."""
+    """Return (key id, the key to show once).
+
+    Raises `Forbidden` for scopes that the caller may not give, `InvalidRequest` for an expiry that is over.
+    """
     owner = tenant_of_request(caller, tenant_id)
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise InvalidRequest("expires_at: the key would have expired before its first use")
     unknown = sorted(set(scopes) - ALL_SCOPES)
     if unknown:
         raise Forbidden(f"there are no scopes {', '.join(unknown)}; choose among {', '.join(sorted(ALL_SCOPES))}")

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bezant.contracts.annotations import Metadata, Reference
+from bezant.contracts.annotations import Instant, Metadata, Reference
 from bezant.contracts.internal.ledger import Direction, TransferKind
 from bezant.contracts.money import AmountMinor, Balance, CurrencyCode, Money
 
@@ -33,7 +33,7 @@ class TransferRequest(BaseModel):
     currency: CurrencyCode | None = None
     legs: Annotated[list[LegRequest], Field(min_length=2, max_length=64)] | None = None
     pending: bool = Field(False, description="Hold the money until it is posted, voided or expires")
-    expires_at: AwareDatetime | None = Field(None, description="When a pending transfer expires; never without it")
+    expires_at: Instant | None = Field(None, description="When a pending transfer expires; never without it")
     reference: Reference = ""
     metadata: Metadata = {}
 
