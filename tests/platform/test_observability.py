@@ -9,7 +9,9 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
+from bezant.contracts.event_catalogue import EVENT_CATALOGUE
 from bezant.local.platform import LocalPlatform
+from bezant.services.audit.operations.erase_personal_values import ERASED_EVENT_TYPE
 
 from ..stores.fixtures import eventually
 from .conftest import TestTenant
@@ -185,3 +187,10 @@ async def test_a_process_that_stops_is_alive_and_no_longer_ready_until_it_has_en
     assert (503, 200) in seen
     assert {live for _, live in seen} == {200}
     assert [ready for ready, _ in seen] == sorted(ready for ready, _ in seen), "not ready again on the way down"
+
+
+async def test_every_event_that_reached_the_audit_log_is_documented(tenant: TestTenant) -> None:
+    await tenant.pay("bank", "alice", 3)
+    seen = {entry["type"] async for entry in tenant.client.pages("/v1/audit/entries", limit=1000)}
+    assert "payment.captured" in seen
+    assert seen <= {*EVENT_CATALOGUE, ERASED_EVENT_TYPE}

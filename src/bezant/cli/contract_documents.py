@@ -6,8 +6,8 @@ from typing import Any, cast
 import msgspec
 
 import bezant
-from bezant.contracts import account_events, fraud_events, ledger_events, notification_events, payment_events
-from bezant.contracts.events import PARTITIONS, ReceivedEnvelope
+from bezant.contracts.event_catalogue import EVENT_CATALOGUE
+from bezant.contracts.events import HEARTBEAT, PARTITIONS, ReceivedEnvelope
 from bezant.contracts.fleet import SERVICES
 from bezant.foundation.http.app import describe, openapi_document
 from bezant.foundation.service import ServiceContext, ServiceParts
@@ -71,17 +71,25 @@ class _Nothing:
 
 
 def asyncapi_document() -> dict[str, Any]:
-    """Return the AsyncAPI 3.0 document of every topic and the data of every event."""
-    modules = (account_events, ledger_events, payment_events, fraud_events, notification_events)
-    types = [
-        found
-        for module in modules
-        for found in vars(module).values()
-        if isinstance(found, type) and issubclass(found, msgspec.Struct) and found.__module__ == module.__name__
-    ]
-    (_, *_rest), schemas = msgspec.json.schema_components(
+    """Return the AsyncAPI 3.0 document: every topic, and every type of event with its data."""
+    types = dict.fromkeys(event.data for event in EVENT_CATALOGUE.values())
+    (envelope, *references), schemas = msgspec.json.schema_components(
         [ReceivedEnvelope, *types], ref_template="#/components/schemas/{name}"
     )
+    data_of = dict(zip(types, references, strict=True))
+    messages = {
+        name: {
+            "name": name,
+            "contentType": "application/cloudevents+json",
+            "payload": {
+                "allOf": [
+                    envelope,
+                    {"properties": {"type": {"const": name}, "data": data_of[event.data]}},
+                ]
+            },
+        }
+        for name, event in EVENT_CATALOGUE.items()
+    }
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -91,12 +99,16 @@ def asyncapi_document() -> dict[str, Any]:
             "aggregate. `type` names the event, `dataschema` its version; fields are only ever added.",
         },
         "channels": {
-            topic: {"address": topic, "messages": {"event": {"$ref": "#/components/messages/Event"}}}
+            topic: {
+                "address": topic,
+                "messages": {
+                    name: {"$ref": f"#/components/messages/{name}"}
+                    for name, event in EVENT_CATALOGUE.items()
+                    if event.topic == topic
+                },
+            }
             for topic in PARTITIONS
+            if topic != HEARTBEAT
         },
-        "components": {
-            "messages": {"Event": {"contentType": "application/cloudevents+json",
-                                   "payload": {"$ref": "#/components/schemas/ReceivedEnvelope"}}},
-            "schemas": schemas,
-        },
-    }  # fmt: skip
+        "components": {"messages": messages, "schemas": schemas},
+    }

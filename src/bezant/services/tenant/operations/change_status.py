@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from bezant.contracts.problems import Conflict, NotFound
+from bezant.contracts.tenant_events import TenantStateChanged
 from bezant.foundation.control.database import ControlDatabase
 from bezant.services.tenant.sagas.steps import QUERIES, emit
 
@@ -21,4 +22,4 @@ async def change_status(control: ControlDatabase, tenant_id: UUID, status: str, 
         if row[4] != expected:
             raise Conflict(f"the tenant is {row[4]}; only one that is {expected} can become {status}")
         await connection.execute(QUERIES["set_status"], {"id": tenant_id, "status": status})
-        await emit(connection, tenant_id, event, {"tenant_id": str(tenant_id)}, actor=actor)
+        await emit(connection, tenant_id, event, TenantStateChanged(tenant_id=tenant_id), actor=actor)

@@ -6,6 +6,7 @@ from psycopg import errors
 
 from bezant.contracts.internal.ledger import ClosingState
 from bezant.contracts.problems import Conflict, NotFound
+from bezant.contracts.tenant_events import TenantStateChanged
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.internal_calls import InternalCalls
 from bezant.services.tenant.domain.problems import OperationInProgress, TenantInUse
@@ -36,7 +37,8 @@ async def close_tenant(
     try:
         async with control.transaction() as connection:
             await connection.execute(QUERIES["set_status"], {"id": tenant_id, "status": "closing"})
-            await emit(connection, tenant_id, "tenant.closing_begun", {"tenant_id": str(tenant_id)}, actor=actor)
+            begun = TenantStateChanged(tenant_id=tenant_id)
+            await emit(connection, tenant_id, "tenant.closing_begun", begun, actor=actor)
             operation = await runner.insert(connection, tenant_id, Kind.OFFBOARDING, {"actor": actor})
     except errors.UniqueViolation as error:
         raise OperationInProgress("wait until the running operation on this tenant has ended") from error

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from bezant.contracts.problems import Forbidden, InvalidRequest, NotFound
+from bezant.contracts.tenant_events import ApiKeyCreated, ApiKeyRevoked
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.identity.api_keys import ALL_SCOPES, GRANTED_ON_REQUEST, Caller, new_api_key
 from bezant.services.tenant.sagas.steps import QUERIES, emit
@@ -78,7 +78,7 @@ async def create_api_key(
             },
         )
         if owner is not None:
-            data: dict[str, Any] = {"key_id": key_id, "name": name, "scopes": scopes}
+            data = ApiKeyCreated(key_id=key_id, name=name, scopes=scopes)
             await emit(connection, owner, "tenant.api_key_created", data, actor=caller.actor)
     return key_id, api_key
 
@@ -101,4 +101,4 @@ async def revoke_api_key(control: ControlDatabase, caller: Caller, key_id: str) 
         if row is None:
             raise NotFound(f"there is no API key {key_id}")
         if row[1] is not None:
-            await emit(connection, row[1], "tenant.api_key_revoked", {"key_id": key_id}, actor=caller.actor)
+            await emit(connection, row[1], "tenant.api_key_revoked", ApiKeyRevoked(key_id=key_id), actor=caller.actor)

@@ -6,6 +6,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from bezant.contracts.problems import NotFound
+from bezant.contracts.tenant_events import TenantPoliciesChanged
 from bezant.foundation.control.database import ControlDatabase
 from bezant.services.tenant.sagas.steps import QUERIES, emit
 
@@ -26,5 +27,7 @@ async def set_policies(
         )
         if not changed.rowcount:
             raise NotFound(f"there is no tenant {tenant_id}")
-        data = {"tenant_id": str(tenant_id), "policies": policies, "rate_limit_per_second": rate_limit_per_second}
+        data = TenantPoliciesChanged(
+            tenant_id=tenant_id, policies=policies, rate_limit_per_second=rate_limit_per_second
+        )
         await emit(connection, tenant_id, "tenant.policies_changed", data, actor=actor)

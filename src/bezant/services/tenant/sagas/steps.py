@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg import AsyncConnection
 
 from bezant.contracts.events import TENANT_CHANGED, TENANT_CREATED, Event
 from bezant.contracts.fleet import TENANT_SERVICES
+from bezant.contracts.tenant_events import DatabasePlace, TenantDatabaseEvent, TenantStateChanged
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.database import load_queries
 from bezant.foundation.events.relay import Relay
@@ -152,18 +154,17 @@ class Steps:
                 Kind.ROTATION: "tenant.credentials_rotated",
                 Kind.OFFBOARDING: "tenant.closing",
             }
-            data = {
-                "tenant_id": str(operation.tenant_id),
-                "credential_version": version,
-                # Never a secret: each service fetches its own from the secret store.
-                "db_config": {
-                    "writer_host": placement.writer_host,
-                    "writer_port": placement.writer_port,
-                    "reader_host": placement.reader_host,
-                    "reader_port": placement.reader_port,
-                    "database_name": placement.database_name,
-                },
-            }
+            data = TenantDatabaseEvent(
+                tenant_id=operation.tenant_id,
+                credential_version=version,
+                db_config=DatabasePlace(
+                    writer_host=placement.writer_host,
+                    writer_port=placement.writer_port,
+                    reader_host=placement.reader_host,
+                    reader_port=placement.reader_port,
+                    database_name=placement.database_name,
+                ),
+            )
             topic = TENANT_CREATED if operation.kind is Kind.ONBOARDING else TENANT_CHANGED
             actor = str(operation.request.get("actor", ACTOR))
             await emit(connection, operation.tenant_id, names[operation.kind], data, topic=topic, actor=actor)
@@ -196,7 +197,8 @@ class Steps:
     async def _activate(self, operation: Operation) -> None:
         async with self._control.transaction() as connection:
             await connection.execute(QUERIES["set_status"], {"id": operation.tenant_id, "status": "active"})
-            await emit(connection, operation.tenant_id, "tenant.activated", {"tenant_id": str(operation.tenant_id)})
+            data = TenantStateChanged(tenant_id=operation.tenant_id)
+            await emit(connection, operation.tenant_id, "tenant.activated", data)
         self._relay.wake(CONTROL_OUTBOX)
 
     async def _retire_roles(self, operation: Operation) -> None:
@@ -218,14 +220,15 @@ class Steps:
 
     async def _publish_failure(self, operation: Operation) -> None:
         async with self._control.transaction() as connection:
-            data = {"tenant_id": str(operation.tenant_id)}
+            data = TenantStateChanged(tenant_id=operation.tenant_id)
             await emit(connection, operation.tenant_id, "tenant.onboarding_failed", data)
         self._relay.wake(CONTROL_OUTBOX)
 
     async def _close(self, operation: Operation) -> None:
         async with self._control.transaction() as connection:
             await connection.execute(QUERIES["set_status"], {"id": operation.tenant_id, "status": "closed"})
-            await emit(connection, operation.tenant_id, "tenant.closed", {"tenant_id": str(operation.tenant_id)})
+            data = TenantStateChanged(tenant_id=operation.tenant_id)
+            await emit(connection, operation.tenant_id, "tenant.closed", data)
         self._relay.wake(CONTROL_OUTBOX)
 
 
@@ -233,7 +236,7 @@ async def emit(
     connection: AsyncConnection[Any],
     tenant_id: UUID,
     name: str,
-    data: dict[str, Any],
+    data: msgspec.Struct,
     *,
     topic: str = TENANT_CHANGED,
     actor: str = ACTOR,
