@@ -227,6 +227,8 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class ReadBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account holds now."""
+
     account_id: UUID
 
 
@@ -265,6 +267,8 @@ class ReadStatement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatementEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One posted line of an account. Amounts in minor units; `version` numbers the account's lines."""
+
     version: int
     transfer_id: UUID
     kind: TransferKind

@@ -50,7 +50,7 @@ class AccountChanging(Conflict):
 class LedgerRefused(Problem):
     """The ledger refused what the account service had let pass: a defect."""
 
-    code = "ledger_refused"
+    code = "account_refused_by_ledger"
     title = "The ledger refused the account"
 
 
