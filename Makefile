@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA_DIR ?= .bezant
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run demo up down status logs test test-unit test-faults lint types imports \
+.PHONY: help install install-test run demo up down status logs test test-unit test-histories test-faults lint types imports \
         openapi bench lock image clean
 
 help: ## Show this help
@@ -39,7 +39,10 @@ test: install-test lint types imports ## Lint, types, import contracts and every
 test-unit: install-test ## Only the tests without servers
 	@$(BIN)/python -m pytest tests/unit -q
 
-test-faults: install-test ## Kills, partitions, failpoints and long random histories
+test-histories: install-test ## Long random histories of the ledger, judged by an independent model
+	@$(BIN)/python -m pytest -m faults tests/transaction
+
+test-faults: install-test ## Kills, partitions, failpoints and long random histories: half an hour on 2 cores
 	@$(BIN)/python -m pytest -m faults
 
 bench: install-test ## Measure throughput, latency, onboarding, start-up and memory; JSON to reports/
