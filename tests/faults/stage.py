@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from .fleet import Fleet, eventually
 from .journal import Document, Journal, JournallingClient
 from .judge import Judge
 from .receiver import Inbox, WebhookReceiver
-from .traffic import Traffic
+from .traffic import FLOWS, Traffic
 
 # A test's customers are paid far more often than people are; bursts are not what is tested here.
 _RULES = {"thresholds": {"burst_count_1m": 1_000_000, "burst_count_1h": 1_000_000}}
@@ -41,6 +41,8 @@ class Stage:
     client: JournallingClient
     admin: BezantClient
     receiver: WebhookReceiver
+    api_keys: set[str] = field(default_factory=set)
+    """Every key that was ever handed out to the tests."""
     _names: "itertools.count[int]" = field(default_factory=itertools.count)
     _run: str = field(default_factory=lambda: uuid.uuid4().hex[:6])
 
@@ -48,8 +50,10 @@ class Stage:
     def judge(self) -> Judge:
         return Judge(self.fleet, self.client, self.receiver.inboxes)
 
-    def traffic(self, *journals: Journal, workers: int = 3, pause_seconds: float = 0.03) -> Traffic:
-        return Traffic(self.client, list(journals), workers=workers, pause_seconds=pause_seconds)
+    def traffic(
+        self, *journals: Journal, workers: int = 3, pause_seconds: float = 0.03, flows: Mapping[str, int] = FLOWS
+    ) -> Traffic:
+        return Traffic(self.client, list(journals), workers=workers, pause_seconds=pause_seconds, flows=flows)
 
     def slug(self) -> str:
         """Return a name that no tenant has."""
@@ -97,6 +101,7 @@ class Stage:
                       "fraud:read", "fraud:write", "webhooks:read", "webhooks:write", "audit:read"]  # fmt: skip
             body = {"tenant_id": answer["id"], "name": "after a lost answer", "scopes": scopes}
             api_key = (await self.admin.post("/v1/api-keys", body))["api_key"]
+        self.api_keys.add(api_key)
         return Journal(answer["id"], answer["slug"], api_key)
 
     async def furnish(self, journal: Journal, *, customers: int = 4) -> Journal:

@@ -25,7 +25,7 @@ async def test_every_service_process_and_the_gateway_can_be_killed(stage: Stage,
     victims = [process.name for process in (await stage.fleet.status()).processes if process.role in SERVICES]
     async with stage.traffic(*journals) as traffic:
         for victim in [*victims, "gateway"]:
-            await traffic.more(10)
+            await traffic.more(5)
             await stage.fleet.kill(victim)
         await traffic.more(10)
     await stage.judge.judge(*journals)

@@ -6,51 +6,55 @@ import pytest
 
 from .journal import Entry, Journal, Kind
 from .stage import Stage
-from .traffic import is_in
+from .traffic import PAYMENTS_ONLY, is_in
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 _ACTIONS_AT_ONCE = 6
 
 
-@pytest.mark.parametrize("failpoint", ["after_claim", "after_fraud", "after_ledger", "after_record"])
-async def test_a_kill_while_a_payment_is_made_leaves_exactly_one(stage: Stage, failpoint: str) -> None:
+async def test_kills_while_payments_are_made_leave_exactly_one_of_each(stage: Stage) -> None:
+    fleet = stage.fleet
+    failpoints = [f"payment.create.{name}" for name in ("after_claim", "after_fraud", "after_ledger", "after_record")]
     journals = [await stage.tenant(), await stage.tenant()]
-    restarts = await stage.fleet.restarts()
+    restarts = await fleet.restarts()
     async with stage.traffic(*journals) as traffic:
-        await traffic.more(20)
-        stage.fleet.arm(f"payment.create.{failpoint}")
-        await stage.fleet.fired(f"payment.create.{failpoint}")
-        await traffic.more(30)
-    await stage.fleet.recovered(restarts)
+        for failpoint in failpoints:
+            await traffic.more(15)
+            fleet.arm(failpoint)
+            await fleet.fired(failpoint)
+        await traffic.more(15)
+    await fleet.recovered(restarts + len(failpoints) - 1)
     assert any(entry.was_interrupted for journal in journals for entry in journal.of("payment"))
     await stage.judge.judge(*journals)
 
 
 @pytest.mark.parametrize("failpoint", ["after_begin", "after_ledger", "after_finish"])
-@pytest.mark.parametrize("kind", ["capture", "void", "refund"])
-async def test_a_kill_while_a_payment_is_acted_on_leaves_exactly_one_effect(
-    stage: Stage, kind: Kind, failpoint: str
+async def test_kills_while_payments_are_captured_voided_and_refunded_leave_exactly_one_effect(
+    stage: Stage, failpoint: str
 ) -> None:
-    journal, other = await stage.tenant(), await stage.tenant()
-    payments = await _payments_for(stage, journal, kind)
-    restarts = await stage.fleet.restarts()
+    fleet, point = stage.fleet, f"payment.action.{failpoint}"
+    kinds: tuple[Kind, ...] = ("capture", "void", "refund")
+    journals = {kind: await stage.tenant() for kind in kinds}
+    other = await stage.tenant()
+    payments = {kind: await _payments_for(stage, journal, kind) for kind, journal in journals.items()}
+    restarts = await fleet.restarts()
 
-    async def act(payment: Entry) -> None:
+    async def act(kind: Kind, payment: Entry) -> None:
         # A part, where there are parts; a refund twice, so that both have to be told apart.
         part = None if kind == "void" else payment.body["amount"]["amount_minor"] // 3
-        await stage.client.act(journal, payment, kind, part)
-        if kind == "refund":
-            await stage.client.act(journal, payment, kind, part)
+        for _ in range(2 if kind == "refund" else 1):
+            await stage.client.act(journals[kind], payment, kind, part)
 
-    # Only payments run on the other tenant, so that it is this action that comes to the point.
-    async with stage.traffic(other) as traffic:
-        await traffic.more(10)
-        stage.fleet.arm(f"payment.action.{failpoint}")
-        await asyncio.gather(*(act(payment) for payment in payments))
-        await stage.fleet.fired(f"payment.action.{failpoint}")
-        await traffic.more(10)
-    await stage.fleet.recovered(restarts)
-    await stage.judge.judge(journal, other)
+    # Only payments run on the other tenant, so that it is this kind of action that comes to the point.
+    acting: list[asyncio.Task[None]] = []
+    async with stage.traffic(other, flows=PAYMENTS_ONLY):
+        for kind in kinds:
+            fleet.arm(point)
+            acting += [asyncio.create_task(act(kind, payment)) for payment in payments[kind]]
+            await fleet.fired(point)
+        await asyncio.gather(*acting)
+    await fleet.recovered(restarts + len(kinds) - 1)
+    await stage.judge.judge(*journals.values(), other)
 
 
 async def _payments_for(stage: Stage, journal: Journal, kind: Kind) -> list[Entry]:

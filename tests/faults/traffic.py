@@ -2,20 +2,31 @@
 
 import asyncio
 import random
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from .fleet import eventually
 from .journal import Entry, Journal, JournallingClient
 
+FLOWS = {"pay": 8, "burst": 2, "capture": 4, "void": 3, "refund": 4, "overdraw": 1}
+PAYMENTS_ONLY = {"pay": 4, "burst": 1}
+
 
 class Traffic:
     """Runs payments on some tenants from entering the block to leaving it; leaving waits for every answer."""
 
     def __init__(
-        self, client: JournallingClient, journals: list[Journal], *, workers: int = 3, pause_seconds: float = 0.03
+        self,
+        client: JournallingClient,
+        journals: list[Journal],
+        *,
+        workers: int = 3,
+        pause_seconds: float = 0.03,
+        flows: Mapping[str, int] = FLOWS,
     ) -> None:
-        """`workers` for each tenant; each waits `pause_seconds` after every flow."""
+        """`workers` for each tenant; each waits `pause_seconds` after every flow. `flows` with their weights."""
+        self._flows = flows
         self._client = client
         self._journals = journals
         self._workers = workers
@@ -63,7 +74,7 @@ class Traffic:
         client = self._client
         customer, other = chooser.sample(journal.customers, 2)
         amount = chooser.randint(100, 5000)
-        match chooser.choices(("pay", "burst", "capture", "void", "refund", "overdraw"), (8, 2, 4, 3, 4, 1))[0]:
+        match chooser.choices(list(self._flows), list(self._flows.values()))[0]:
             case "pay":
                 await client.pay(journal, journal.bank, customer, amount, fee_minor=chooser.choice((0, 25)))
             case "burst":
