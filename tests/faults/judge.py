@@ -118,6 +118,8 @@ class Judge:
     async def _judge(self, journal: Journal) -> None:
         unfinished = [entry.path for entry in journal.entries if entry.final is None]
         assert not unfinished, f"without a final answer: {unfinished}"
+        ours = [reason for entry in journal.entries for reason in entry.unanswered if reason.startswith("500")]
+        assert not ours, f"{len(ours)} requests were answered 500: {ours[:3]}"
         await self._repeat(journal)
         payments = expected_payments(journal)
         async with BezantClient(self.fleet.platform.url, journal.api_key) as api:

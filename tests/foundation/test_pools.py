@@ -395,7 +395,8 @@ async def test_idempotent_work_goes_on_when_its_connection_was_lost(lines: tuple
 
 
 async def test_a_writer_that_became_a_reader_is_left(stores: Stores, tenant: UUID, make: Make) -> None:
-    databases = make()
+    # One connection, so that none is still being opened with the settings of before.
+    databases = make(pool_min_connections=1, pool_max_connections=1)
     await _select(databases, tenant)
     await _in_maintenance_database(stores, f"ALTER DATABASE t{tenant.hex} SET default_transaction_read_only = on")
     await databases.refresh_credential(tenant)
