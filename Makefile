@@ -42,7 +42,7 @@ test-unit: install-test ## Only the tests without servers
 test-histories: install-test ## Long random histories of the ledger, judged by an independent model
 	@$(BIN)/python -m pytest -m faults tests/transaction
 
-test-faults: install-test ## Kills, partitions, failpoints and long random histories: half an hour on 2 cores
+test-faults: install-test ## Kills, partitions, failpoints and long random histories: a quarter of an hour on 2 cores
 	@$(BIN)/python -m pytest -m faults
 
 bench: install-test ## Measure throughput, latency, onboarding, start-up and memory; JSON to reports/

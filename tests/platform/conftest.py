@@ -17,18 +17,17 @@ from bezant.contracts.fleet import SERVICES
 from bezant.local.options import PlatformOptions
 from bezant.local.platform import LocalPlatform
 
-GATEWAY_PORT = 24080
-PORT_BASE = 24100
-"""Below the range from which the kernel takes ports for outgoing connections."""
+from ..local.parts import BLOCK, free_block
 
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[LocalPlatform]:
+    base = free_block(set())
     with tempfile.TemporaryDirectory(prefix="bezant-platform-", dir="/tmp") as directory:
         options = PlatformOptions(
             data_dir=f"{directory}/data dir",
-            gateway_port=GATEWAY_PORT,
-            port_base=PORT_BASE,
+            gateway_port=base + BLOCK - 1,
+            port_base=base,
             services=tuple(SERVICES),
             replicas={"payment": 2, "account": 2, "transaction": 2},
             # a busy machine must not turn a slow answer into another outcome

@@ -340,6 +340,18 @@ class TestClosing:
 
         await eventually(refused, within_seconds=30)
         assert await _refused(admin.post(f"/v1/tenants/{fresh.id}/resume")) == (409, "conflict")
+        credential = await secrets.read("bezant/platform/control/tenant")
+        async with await psycopg.AsyncConnection.connect(
+            host=settings.control_database_host, port=settings.control_database_port,
+            dbname=settings.control_database_name, **credential,
+        ) as control:  # fmt: skip
+            # as if the last step had failed for good
+            await control.execute("UPDATE control.tenants SET status = 'closing' WHERE id = %s", (fresh.id,))
+        await admin.delete(f"/v1/tenants/{fresh.id}")
+        assert (await _finished(admin, fresh.id, "offboarding"))["status"] == "succeeded", (
+            "what failed is closed further"
+        )
+        assert (await admin.get(f"/v1/tenants/{fresh.id}"))["status"] == "closed"
         assert await _refused(admin.delete(f"/v1/tenants/{fresh.id}")) == (409, "conflict")
         again = await admin.post("/v1/tenants", {"name": fresh.slug, "slug": fresh.slug})
         assert again["id"] != fresh.id, "the slug is free again"

@@ -38,6 +38,12 @@ REPLIES: Final = (
         "encoded slashes, and header names must not hold underscores.",
     ),
     GatewayReply(
+        403,
+        "upgrade_refused",
+        "The connection cannot be upgraded",
+        "Every path answers plain HTTP/1.1 or HTTP/2; send the request without an Upgrade header.",
+    ),
+    GatewayReply(
         404, NotFound.code, NotFound.title, "No service answers this path; the paths are listed at /openapi.json."
     ),
     GatewayReply(
@@ -48,7 +54,19 @@ REPLIES: Final = (
     ),
     GatewayReply(413, BodyTooLarge.code, BodyTooLarge.title, "A request body may hold at most 1 MiB; split the batch."),
     GatewayReply(
+        426,
+        "http_version_not_supported",
+        "The HTTP version is not supported",
+        "Send the request with HTTP/1.1 or HTTP/2.",
+    ),
+    GatewayReply(
         431, "headers_too_large", "The request headers are too large", "All headers together may hold 32 KiB."
+    ),
+    GatewayReply(
+        501,
+        "transfer_coding_not_supported",
+        "The transfer coding is not supported",
+        "A body may be sent with its Content-Length or with `Transfer-Encoding: chunked`, and in no other coding.",
     ),
     GatewayReply(
         503,

@@ -16,7 +16,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bezant.contracts.identifiers import new_id
-from bezant.contracts.problems import BodyTooLarge, InvalidRequest, Problem, TenantNotActive, Unauthenticated
+from bezant.contracts.problems import (
+    BodyTooLarge,
+    InvalidRequest,
+    Problem,
+    TenantNotActive,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 from bezant.foundation.control.directory import TenantDirectory
 from bezant.foundation.http.direct import DirectRequest, DirectRoute, read_body
 from bezant.foundation.http.problems import exception_response, problem_response
@@ -109,7 +116,7 @@ class Edge:
     async def _pass(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         try:
             if scope["path"].startswith("/v1/"):
-                _refuse_two_keys(scope)
+                _refuse_ambiguous(scope, headers)
                 await self._admit(scope, headers)
             body = self._limited(scope, headers, receive)
         except Problem as problem:
@@ -203,8 +210,13 @@ class _Body:
         return sending
 
 
-def _refuse_two_keys(scope: Scope) -> None:
-    """Raise `InvalidRequest` for a request with two Idempotency-Keys: which of them counts would be chance."""
+def _refuse_ambiguous(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    """Refuse what could be read in two ways: two Idempotency-Keys, and a body that says it is encoded.
+
+    Raises `InvalidRequest`, `UnsupportedMediaType`.
+    """
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise UnsupportedMediaType("send the body as it is, without a Content-Encoding")
     if sum(name == b"idempotency-key" for name, _ in scope["headers"]) > 1:
         raise InvalidRequest("send one Idempotency-Key header, not several")
 

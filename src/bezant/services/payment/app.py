@@ -5,6 +5,7 @@ from bezant.foundation.events import Subscription
 from bezant.foundation.service import ServiceContext, ServiceParts
 from bezant.services.payment.api.routes import create_route, payment_routes
 from bezant.services.payment.operations.act_on_payments import PaymentActions
+from bezant.services.payment.operations.create_batches import PaymentBatches
 from bezant.services.payment.operations.create_payments import STUCK, PaymentCreation
 from bezant.services.payment.operations.decide import FraudChecks
 from bezant.services.payment.operations.decide_review import ReviewDecisions
@@ -25,7 +26,7 @@ def build(context: ServiceContext) -> ServiceParts:
     actions = PaymentActions(context.databases, context.internal, context.due_work)
     stuck = StuckWork(context.databases, settlement, actions, age_seconds=settings.stuck_after_seconds)
     return ServiceParts(
-        routers=[payment_routes(context.databases, creation, actions)],
+        routers=[payment_routes(context.databases, creation, PaymentBatches(context.databases, creation), actions)],
         direct=[create_route(creation)],
         consumers=[Subscription([FRAUD_EVENTS], ReviewDecisions(context.databases, actions).on_events)],
         due_work={

@@ -4,7 +4,7 @@ The routes that move money answer with bytes that the operations made, so that a
 bytes; `response_model` stands in the OpenAPI document only.
 """
 
-import asyncio
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
 from bezant.contracts.card_numbers import refuse_card_numbers
-from bezant.contracts.problems import Problem, UnsupportedMediaType
+from bezant.contracts.problems import UnsupportedMediaType
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
 from bezant.foundation.http.direct import DirectRequest, DirectRoute, documented, parse
 from bezant.foundation.idempotency import checked_key, fingerprint, required_key
@@ -36,6 +36,7 @@ from bezant.services.payment.operations import read_payments
 from bezant.services.payment.operations.act_on_payments import PaymentActions
 from bezant.services.payment.operations.answers import encode, payment_document, refund_document
 from bezant.services.payment.operations.begin_actions import ActionOrder
+from bezant.services.payment.operations.create_batches import PaymentBatches
 from bezant.services.payment.operations.create_payments import Answer, PaymentCreation, PaymentOrder
 
 Reader = Annotated[Caller, Depends(require("payments:read"))]
@@ -100,7 +101,13 @@ def create_route(creation: PaymentCreation) -> DirectRoute:
     return DirectRoute("POST", "/v1/payments", create)
 
 
-def payment_routes(databases: TenantDatabases, creation: PaymentCreation, actions: PaymentActions) -> APIRouter:
+class _SentBatch(msgspec.Struct):
+    payments: list[dict[str, Any]]
+
+
+def payment_routes(
+    databases: TenantDatabases, creation: PaymentCreation, batches: PaymentBatches, actions: PaymentActions
+) -> APIRouter:
     """Return the routes below `/v1/payments` and `/v1/idempotency`."""
     router = APIRouter(tags=["payments"])
 
@@ -117,21 +124,30 @@ def payment_routes(databases: TenantDatabases, creation: PaymentCreation, action
     )
 
     @router.post("/v1/payments/batch", response_model=PaymentBatchAnswer)
-    async def create_batch(body: PaymentBatchRequest, caller: Writer, key: Key) -> Response:
+    async def create_batch(request: Request, body: PaymentBatchRequest, caller: Writer, key: Key) -> Response:
         """Make up to 500 independent payments; each is answered as if it had been sent alone."""
+        raw = await request.body()
+        sent = msgspec.json.decode(raw, type=_SentBatch).payments
 
-        async def one(position: int) -> dict[str, Any]:
+        def order(position: int) -> PaymentOrder:
             item = body.payments[position]
-            item_key = item.idempotency_key or f"{key}/{position}"
-            mark = fingerprint("POST", "/v1/payments", item.model_dump_json(exclude={"idempotency_key"}).encode())
-            try:
-                answer = await creation.create(caller.tenant, _order(item, actor=caller.actor, key=item_key, mark=mark))
-            except Problem as problem:
-                return {"status": problem.status, "payment": None, "problem": problem.document()}
-            return {"status": answer.status, "payment": msgspec.Raw(answer.body), "problem": None}
+            # The same mark as that of the item sent alone under its key.
+            alone = {name: value for name, value in sent[position].items() if name != "idempotency_key"}
+            return _order(
+                item,
+                actor=caller.actor,
+                key=item.idempotency_key or f"{key}/{position}",
+                mark=fingerprint("POST", "/v1/payments", msgspec.json.encode(alone)),
+            )
 
-        results = await asyncio.gather(*(one(position) for position in range(len(body.payments))))
-        return _json({"results": results})
+        return _response(
+            await batches.create(
+                caller.tenant,
+                [partial(order, position) for position in range(len(body.payments))],
+                key=key,
+                fingerprint=fingerprint("POST", request.url.path, raw),
+            )
+        )
 
     @router.get("/v1/payments", response_model=Page[PaymentAnswer])
     async def list_all(

@@ -47,7 +47,7 @@ class PaymentRequest(_Request):
     reference: Reference = ""
     context: ContextRequest = ContextRequest()
     metadata: Metadata = {}
-    expires_in_seconds: Annotated[int, Field(ge=1, le=30 * 86400)] = Field(
+    expires_in_seconds: Annotated[int, Field(strict=True, ge=1, le=30 * 86400)] = Field(
         7 * 86400, description="How long a hold lasts that is neither captured nor decided"
     )
 
