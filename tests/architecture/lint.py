@@ -14,6 +14,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 MAX_LINES = 400
+MAY_BE_LONG = ("bezant/verifier/audit_log.py",)
+"""What others copy as one file, to run it without the rest."""
 NAMELESS = frozenset({"utils", "util", "common", "helpers", "helper", "misc", "shared", "tools"})
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
@@ -119,7 +121,7 @@ def modules_say_what_they_hold(source: Source) -> Iterator[tuple[int, str]]:
 def modules_are_small(source: Source) -> Iterator[tuple[int, str]]:
     """A module that one cannot read in one go is two."""
     lines = source.text.count("\n")
-    if lines > MAX_LINES:
+    if lines > MAX_LINES and not _allowed(source.path, MAY_BE_LONG):
         yield 1, f"{lines} lines; split what has more than {MAX_LINES}"
 
 

@@ -1,66 +1,22 @@
 """The audit log on a real PostgreSQL, read and verified over HTTP."""
 
 import asyncio
+import base64
 import json
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from bezant.contracts.events import ReceivedEvent
 from bezant.contracts.identifiers import new_id
-from bezant.services.audit.api.routes import public_router
-from bezant.services.audit.domain.merkle import verify_consistency, verify_inclusion
-from bezant.services.audit.domain.verification import VerificationFailed
-from bezant.services.audit.operations.append_entries import append_entries
 from bezant.services.audit.outside_verification import verify_log
-from bezant.services.audit.storage.tree_head_key import TreeHeadKey
+from bezant.services.audit.storage.tree_head_key import TREE_HEAD_KEY
+from bezant.verifier.audit_log import VerificationFailed, verify_consistency, verify_inclusion
 
 from ..stores.fixtures import Stores
-from ..stores.http import Api, serving
-
-
-def events(tenant: UUID, count: int, **changes: Any) -> list[ReceivedEvent]:
-    return [
-        ReceivedEvent(
-            **(
-                {
-                    "id": new_id(),
-                    "type": "payment.created",
-                    "topic": "payment.events",
-                    "subject": f"payment-{number}",
-                    "tenant_id": tenant,
-                    "time": datetime.now(UTC),
-                    "actor": "key:abc",
-                    "data": {
-                        "n": number,
-                        "text": "\x00",
-                        "reference": f"for Ada {number}",
-                        "context": {"ip": "203.0.113.9"},
-                    },
-                    "traceparent": None,
-                    "raw": b"",
-                }
-                | changes
-            )
-        )
-        for number in range(count)
-    ]
-
-
-async def append(stores: Stores, tenant: UUID, batch: list[ReceivedEvent]) -> int:
-    return await append_entries(stores.databases("audit"), tenant, batch)
-
-
-@pytest.fixture
-async def api(stores: Stores) -> AsyncIterator[Api]:
-    router = public_router(stores.databases("audit"), TreeHeadKey(stores.secrets))
-    async with serving("audit", [router], stores) as api:
-        yield api
+from ..stores.http import Api
+from .logs import append, corrupt, events
 
 
 async def test_every_event_becomes_one_entry_however_often_it_is_delivered(stores: Stores, tenant: UUID) -> None:
@@ -92,7 +48,7 @@ async def test_a_log_verifies_from_outside_and_keeps_its_head(
         api.base_url, key, head_file=head_file, on_progress=lambda *progress: seen.append(progress)
     )
     assert (second.size, second.kept_head_size, second.disclosed_values) == (1_501, 0, 3_002)
-    assert seen == [(1_000, 1_501), (1_501, 1_501)]
+    assert (seen[0], seen[-1]) == ((1, 1_501), (1_501, 1_501))
     await append(stores, tenant, events(tenant, 10))
     third = await verify_log(api.base_url, key, head_file=head_file)
     assert (third.size, third.kept_head_size) == (1_511, 1_501)
@@ -142,9 +98,9 @@ async def test_an_entry_rewritten_with_its_hash_is_still_found(stores: Stores, t
         "UPDATE audit.entries SET leaf = replace(leaf, '\"n\":17', '\"n\":18'), "
         "leaf_hash = sha256('\\x00' || convert_to(replace(leaf, '\"n\":17', '\"n\":18'), 'UTF8')) WHERE position = 17",
     )
-    with pytest.raises(VerificationFailed, match=r"first entry that is not the one signed for is 1[67]") as failed:
+    with pytest.raises(VerificationFailed, match="the entries 16 to 17 are not those the log was made of") as failed:
         await verify_log(api.base_url, api.keys.give(tenant))
-    assert failed.value.position in (16, 17)
+    assert failed.value.position == 16
 
 
 async def test_a_removed_entry_and_a_forged_value_are_found(stores: Stores, tenant: UUID, api: Api) -> None:
@@ -183,7 +139,13 @@ async def test_another_signing_key_is_refused(stores: Stores, tenant: UUID, api:
     await verify_log(api.base_url, key, head_file=head_file)
     kept = json.loads(head_file.read_text())
     head_file.write_text(json.dumps(kept | {"public_key": "bezant-audit+00000000+AQ=="}))
-    with pytest.raises(VerificationFailed, match="another key"):
+    with pytest.raises(VerificationFailed, match="is not a verifier key"):
+        await verify_log(api.base_url, key, head_file=head_file)
+    # The operator signs with a key of which the one before knows nothing.
+    head_file.write_text(json.dumps(kept))
+    await append(stores, tenant, events(tenant, 3))
+    stores.secrets.values[TREE_HEAD_KEY] = {"private_key": base64.b64encode(b"x" * 32).decode()}
+    with pytest.raises(VerificationFailed, match="no rotation leads to it"):
         await verify_log(api.base_url, key, head_file=head_file)
 
 
@@ -281,10 +243,3 @@ async def test_the_service_s_own_role_cannot_change_the_log(stores: Stores, tena
         if "audit.tree_heads" not in statement:
             with pytest.raises(psycopg.errors.RestrictViolation):
                 await stores.as_superuser(tenant, statement)
-
-
-async def corrupt(stores: Stores, tenant: UUID, statement: str, table: str = "entries") -> None:
-    """What only a superuser who switches the triggers off can do."""
-    await stores.as_superuser(tenant, f"ALTER TABLE audit.{table} DISABLE TRIGGER USER")
-    await stores.as_superuser(tenant, statement)
-    await stores.as_superuser(tenant, f"ALTER TABLE audit.{table} ENABLE TRIGGER USER")

@@ -22,7 +22,6 @@ from bezant.services.audit.domain.commitments import (
     committed_at,
 )
 from bezant.services.audit.domain.leaves import make_leaf
-from bezant.services.audit.domain.merkle import append, inclusion_ranges, root
 from bezant.services.audit.domain.tree_heads import (
     CheckpointInvalid,
     TreeHead,
@@ -31,7 +30,6 @@ from bezant.services.audit.domain.tree_heads import (
     sign_tree_head,
     verifier_key,
 )
-from bezant.services.audit.domain.verification import LogVerifier, VerificationFailed, read_entry
 
 json_values = st.recursive(
     st.none()
@@ -143,87 +141,3 @@ def test_another_key_does_not_open_a_checkpoint() -> None:
         open_checkpoint(checkpoint, verifier_key(other))
     with pytest.raises(CheckpointInvalid, match="damaged"):
         open_checkpoint(checkpoint, verifier_key(KEY).replace("+", "+0", 1)[:20] + verifier_key(KEY)[20:])
-
-
-def document(number: int, **changes: Any) -> dict[str, Any]:
-    leaf = make_leaf(event({"note": f"n{number}", "n": number}), lambda: b"s" * 32)
-    content = json.loads(leaf.content)
-    return {
-        **{field: content[field] for field in ("entry_id", "type", "topic", "subject", "actor", "time")},
-        "position": number,
-        "leaf": leaf.content.decode(),
-        "leaf_hash": leaf.hash.hex(),
-        "personal_values": [
-            {
-                "pointer": "/note",
-                "erased": False,
-                "value": f"n{number}",
-                "salt": "c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M=",
-            }
-        ],
-        **changes,
-    }
-
-
-def test_the_verifier_accepts_an_honest_log() -> None:
-    verifier = LogVerifier(TENANT)
-    documents = [document(position) for position in range(20)]
-    for each in documents:
-        verifier.add(read_entry(each))
-    hashes = [bytes.fromhex(each["leaf_hash"]) for each in documents]
-    head = TreeHead(origin_of(TENANT), 20, root(append(0, [], hashes).frontier), "")
-    verifier.check_head(head, "the head")
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"position": 3}, "entry 2 is missing"),
-        ({"leaf_hash": "00" * 32}, "entry 2: its leaf hashes to"),
-        ({"actor": "key:mallory"}, "entry 2: actor is shown as 'key:mallory'"),
-        (
-            {"personal_values": [{"pointer": "/note", "erased": False, "value": "x", "salt": "c3M="}]},
-            "committed",
-        ),
-        ({"leaf": None}, "cannot be read"),
-    ],
-)
-def test_the_verifier_names_the_first_difference(changes: dict[str, Any], reason: str) -> None:
-    verifier = LogVerifier(TENANT)
-    for position in range(2):
-        verifier.add(read_entry(document(position)))
-    with pytest.raises(VerificationFailed, match=reason):
-        verifier.add(read_entry(document(2, **changes)))
-
-
-def test_heads_of_another_log_size_or_root_are_refused() -> None:
-    verifier = LogVerifier(TENANT)
-    verifier.add(read_entry(document(0)))
-    for head, reason in [
-        (TreeHead("bezant/audit/other", 1, verifier.root, ""), "belongs to"),
-        (TreeHead(origin_of(TENANT), 2, verifier.root, ""), "counts 2 entries"),
-        (TreeHead(origin_of(TENANT), 1, b"x" * 32, ""), "has root"),
-    ]:
-        with pytest.raises(VerificationFailed, match=reason):
-            verifier.check_head(head, "the head")
-
-
-@given(st.integers(1, 70), st.data())
-def test_a_rewritten_entry_is_found_by_descending_into_proofs(size: int, data: st.DataObject) -> None:
-    changed = data.draw(st.integers(0, size - 1))
-    honest = [bytes([position]) * 32 for position in range(size)]
-    verifier = LogVerifier(TENANT)
-    verifier.leaf_hashes = list(honest)
-    verifier.leaf_hashes[changed] = b"x" * 32
-    honest_log = LogVerifier(TENANT)
-    honest_log.leaf_hashes = honest
-    index, steps = 0, 0
-    while True:
-        proof = [honest_log.range_hash(start, end) for start, end in inclusion_ranges(index, size)]
-        found = verifier.first_differing_range(index, size, proof)
-        if found is None:
-            break
-        index = found[0]
-        steps += 1
-    assert index == changed
-    assert steps <= 8

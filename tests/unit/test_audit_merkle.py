@@ -15,9 +15,9 @@ from bezant.services.audit.domain.merkle import (
     node_hash,
     range_hashes,
     root,
-    verify_consistency,
-    verify_inclusion,
 )
+from bezant.verifier.audit_log import Tree, verify_consistency, verify_inclusion
+from bezant.verifier.audit_log import leaf_hash as verifier_leaf_hash
 
 # Leaves and roots of the certificate-transparency reference implementation's tests
 # (merkletree/merkle_tree_test.cc: kTestLeaves, kSHA256Roots).
@@ -75,6 +75,16 @@ def leaves_of(count: int) -> list[bytes]:
 def test_roots_of_the_ct_leaves_are_the_published_ones() -> None:
     hashes = [leaf_hash(leaf) for leaf in CT_LEAVES]
     assert [root(append(0, [], hashes[:size]).frontier).hex() for size in range(1, 9)] == CT_ROOTS
+
+
+def test_the_verifier_computes_the_published_roots_by_itself() -> None:
+    tree = Tree()
+    assert tree.root == EMPTY_ROOT
+    roots = []
+    for leaf in CT_LEAVES:
+        tree.append(verifier_leaf_hash(leaf))
+        roots.append(tree.root.hex())
+    assert roots == CT_ROOTS
 
 
 def test_the_empty_tree_has_the_hash_of_nothing() -> None:

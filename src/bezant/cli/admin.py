@@ -11,6 +11,7 @@ from bezant.cli.settings_of_platform import settings_of
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.secrets import open_secret_store
 from bezant.foundation.settings import Settings
+from bezant.services.audit.storage.tree_head_key import rotate_tree_head_key
 from bezant.services.tenant.operations.create_admin_key import create_admin_key
 
 app = typer.Typer(help="Administer the platform itself.", no_args_is_help=True)
@@ -35,6 +36,22 @@ def create_key(
     if not from_settings:
         Keyring(data_dir).put("admin", api_key)
     typer.echo(api_key)
+
+
+@app.command("rotate-audit-key")
+def rotate_audit_key(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    from_settings: Annotated[
+        bool, typer.Option("--from-settings", help="Use the BEZANT_ settings instead of a local platform")
+    ] = False,
+) -> None:
+    """Put a fresh key in the place of the one that signs audit heads; the old one signs that it hands over.
+
+    Running services take the new key within half a minute. Verifiers that keep the old one follow the hand-over.
+    """
+    settings = Settings() if from_settings else settings_of(data_dir)
+    signing = asyncio.run(rotate_tree_head_key(open_secret_store(settings)))
+    typer.echo(signing.public)
 
 
 async def make_admin_key(settings: Settings, name: str) -> str:

@@ -1,60 +1,164 @@
-"""`bezant audit`: verify a tenant's audit log as an outsider would."""
+"""`bezant audit`: verify a tenant's audit log as an outsider would, export it, fetch receipts, be a witness."""
 
 import asyncio
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import aiohttp
+import msgspec
 import typer
-from rich.progress import Progress
 
-from bezant.cli.console import console, errors
+from bezant.cli.audit_witness import WitnessReport, cosign_head
+from bezant.cli.console import errors
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, show
-from bezant.services.audit.domain.verification import VerificationFailed
-from bezant.services.audit.outside_verification import VerifiedLog, verify_log
+from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, show, speak
+from bezant.client import BezantClient
+from bezant.services.audit.outside_verification import ExportRefused, download_export
+from bezant.verifier import audit_log
+from bezant.verifier.audit_log import VerificationFailed
 
-app = typer.Typer(help="Verify audit logs.", no_args_is_help=True)
+app = typer.Typer(help="Verify, export and witness audit logs.", no_args_is_help=True)
+HeadFile = Annotated[
+    Path | None, typer.Option("--head", help="A head kept from earlier: the log must extend it; renewed afterwards.")
+]
+PublicKey = Annotated[str | None, typer.Option("--public-key", help="The key that has to have signed.")]
+Witnesses = Annotated[list[str] | None, typer.Option("--witness", help="A witness's key; repeatable.")]
+VERIFIER = Path(audit_log.__file__)
+"""The verifier is one file that imports nothing of Bezant, and it is run as that."""
 
 
 @app.callback()
 def audit() -> None:
-    """Verify audit logs."""
+    """Verify, export and witness audit logs."""
 
 
 @app.command()
 def verify(
-    head_file: Annotated[
-        Path | None,
-        typer.Option("--head", help="A head kept from earlier: the log must extend it; renewed afterwards."),
-    ] = None,
+    head_file: HeadFile = None,
+    file: Annotated[Path | None, typer.Option("--file", help="An export to verify, instead of a fresh one.")] = None,
+    public_key: PublicKey = None,
+    witnesses: Witnesses = None,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch the whole log, recompute its tree and check the signed head. Exit code 1 names the first difference."""
-    api_key = key_of(data_dir, tenant)
-    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bars:
-        bar = bars.add_task("verifying")
-
-        def advance(done: int, of: int) -> None:
-            bars.update(bar, completed=done, total=of)
-
-        try:
-            log = asyncio.run(verify_log(url, api_key, head_file=head_file, on_progress=advance))
-        except VerificationFailed as failed:
-            errors.print(f"bezant: the audit log does not verify: {failed.reason}", style="red", markup=False)
-            raise typer.Exit(1) from failed
-    show(_document(log), as_json=as_json, table=lambda found: facts("The audit log verifies", found))
+    """Export the log and give it to the stand-alone verifier. Exit code 1 names the first difference."""
+    with tempfile.TemporaryDirectory(prefix="bezant-audit-") as directory:
+        if file is None:
+            file = Path(directory) / "log.jsonl"
+            _download(url, key_of(data_dir, tenant), file)
+        options = [*_option("--head", head_file), *_option("--public-key", public_key)]
+        _verifier("export", file, [*options, *_witness_options(witnesses)], as_json=as_json)
 
 
-def _document(log: VerifiedLog) -> dict[str, str | int | None]:
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to write it; JSON Lines.")],
+    start: Annotated[int, typer.Option("--from", help="The first entry, for example the size of a kept head.")] = 0,
+    disclose: Annotated[bool, typer.Option(help="With personal values, as far as they are held.")] = True,
+    tenant: Tenant = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Write the log into a file that `bezant audit verify --file` and the stand-alone verifier read."""
+    digest = _download(url, key_of(data_dir, tenant), file, start=start, disclose=disclose)
+    typer.echo(f"{digest}  {file}")
+
+
+@app.command()
+def receipt(
+    payment_id: Annotated[str, typer.Argument(help="The payment's id.")],
+    file: Annotated[Path | None, typer.Option("--file", help="Where to write it; verified only, if left out.")] = None,
+    disclose: Annotated[bool, typer.Option(help="With personal values, as far as they are held.")] = False,
+    public_key: PublicKey = None,
+    witnesses: Witnesses = None,
+    tenant: Tenant = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a payment's receipt and verify it with the stand-alone verifier."""
+
+    async def work(client: BezantClient) -> Any:
+        return await client.get(f"/v1/payments/{payment_id}/receipt", disclose=str(disclose).lower())
+
+    document = speak(url, key_of(data_dir, tenant), work)
+    with tempfile.TemporaryDirectory(prefix="bezant-audit-") as directory:
+        file = file or Path(directory) / "receipt.json"
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+        options = [*_option("--public-key", public_key), *_witness_options(witnesses)]
+        _verifier("receipt", file, options, as_json=as_json)
+
+
+@app.command()
+def verifier(file: Annotated[Path, typer.Argument(help="Where to write it.")]) -> None:
+    """Write the stand-alone verifier: one file for people who have Python and no Bezant."""
+    file.write_bytes(VERIFIER.read_bytes())
+    typer.echo(f"python {file} --help")
+
+
+@app.command()
+def witness(
+    state: Annotated[Path, typer.Option("--state", help="The witness's own directory: its key, the heads it saw.")],
+    name: Annotated[str, typer.Option("--name", help="The witness's name; used when the key is made.")] = "witness",
+    show_key: Annotated[bool, typer.Option("--show-key", help="Only print the verifier key.")] = False,
+    tenant: Tenant = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Co-sign the log's head if it extends the one co-signed last. Exit code 1 when it does not.
+
+    Run it from a machine of your own, with a schedule of your own.
+    """
+    api_key = None if show_key else key_of(data_dir, tenant)
+    try:
+        report = asyncio.run(cosign_head(url, api_key, state, name))
+    except VerificationFailed as failed:
+        errors.print(f"bezant: the head is not co-signed: {failed.reason}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from failed
+    if show_key:
+        typer.echo(report.witness)
+        return
+    show(report, as_json=as_json, table=lambda found: facts("Co-signed", _witnessed(found)))
+
+
+def _witnessed(report: WitnessReport) -> dict[str, Any]:
     return {
-        "tenant": str(log.tenant_id),
-        "entries": log.size,
-        "root": log.root,
-        "signed at": log.signed_at,
-        "personal values disclosed": log.disclosed_values,
-        "personal values erased": log.erased_values,
-        "extends the kept head of size": log.kept_head_size,
+        "log": report.log,
+        "entries": report.size,
+        "extends the head of": report.extends_size,
+        "witness": report.witness,
     }
+
+
+def _option(name: str, value: object | None) -> list[str]:
+    return [] if value is None else [name, str(value)]
+
+
+def _witness_options(witnesses: list[str] | None) -> list[str]:
+    return [word for each in witnesses or [] for word in ("--witness", each)]
+
+
+def _download(url: str, api_key: str, file: Path, *, start: int = 0, disclose: bool = True) -> str:
+    try:
+        with file.open("wb") as target:
+            return asyncio.run(download_export(url, api_key, target, start=start, disclose=disclose))
+    except ExportRefused as refused:
+        errors.print(f"bezant: the log was not exported: {refused}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from refused
+    except aiohttp.ClientError as error:
+        errors.print(f"bezant: {url} does not answer ({type(error).__name__})", style="red", markup=False)
+        raise typer.Exit(3) from error
+
+
+def _verifier(command: str, file: Path, options: list[str], *, as_json: bool) -> None:
+    # -I: nothing of this environment, so that the verifier proves that it needs none of it
+    words = [sys.executable, "-I", str(VERIFIER), command, str(file), *options, *(["--json"] if as_json else [])]
+    done = subprocess.run(words, check=False)  # noqa: S603 - our own file, and paths that the caller gave
+    if done.returncode:
+        raise typer.Exit(done.returncode)

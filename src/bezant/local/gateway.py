@@ -7,6 +7,7 @@ are the same: a route per service, one endpoint per replica with its zone, activ
 Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/api
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,10 @@ PUBLIC_ROUTES: Final[Mapping[str, Sequence[str]]] = {
     "payment": ("/v1/payments", "/v1/idempotency"),
     "fraud": ("/v1/fraud",),
     "notification": ("/v1/webhook-endpoints",),
-    "audit": ("/v1/audit",),
+    "audit": ("/v1/audit", "/v1/payments/*/receipt"),
 }
-"""Which service answers which paths from outside. A path matches whole segments, whatever follows."""
+"""Which service answers which paths from outside. A path matches whole segments, whatever follows; one with `*` for
+a segment matches exactly that, and goes before the others."""
 
 INTERNAL_ROUTES: Final[Mapping[str, Sequence[str]]] = {
     "tenant": ("/internal/v1/tenants", "/internal/v1/tenant"),
@@ -80,8 +82,8 @@ def routes(name: str, table: Mapping[str, Sequence[str]], weights: Mapping[str, 
     entries = [
         {
             "name": f"{service}:{path}",
-            "match": {"path_separated_prefix": path},
-            "stat_prefix": f"{name}_{service}_{path.strip('/').replace('/', '_').replace('.', '_')}",
+            "match": _match(path),
+            "stat_prefix": f"{name}_{service}_{path.strip('/').replace('/', '_').replace('.', '_').replace('*', 'id')}",
             "route": {
                 **_target(service, weights.get(service, {})),
                 "timeout": f"{ROUTE_TIMEOUT_SECONDS}s",
@@ -102,8 +104,7 @@ def routes(name: str, table: Mapping[str, Sequence[str]], weights: Mapping[str, 
                 },
             },
         }
-        for service, paths in table.items()
-        for path in paths
+        for service, path in _by_precedence(table)
     ]
     entries.append(
         {"name": "not-found", "match": {"prefix": "/"}, "direct_response": not_found_response()},
@@ -114,6 +115,19 @@ def routes(name: str, table: Mapping[str, Sequence[str]], weights: Mapping[str, 
         "validate_clusters": True,
         "virtual_hosts": [{"name": name, "domains": ["*"], "routes": entries}],
     }
+
+
+def _by_precedence(table: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Return (service, path), patterns first: the gateway takes the first that matches."""
+    pairs = [(service, path) for service, paths in table.items() for path in paths]
+    return sorted(pairs, key=lambda pair: "*" not in pair[1])
+
+
+def _match(path: str) -> Config:
+    if "*" not in path:
+        return {"path_separated_prefix": path}
+    segments = ("[^/]+" if segment == "*" else re.escape(segment) for segment in path.split("/"))
+    return {"safe_regex": {"regex": "/".join(segments)}}
 
 
 def _target(service: str, weights: Mapping[str, int]) -> Config:

@@ -24,8 +24,8 @@ from bezant.client import BezantClient
 from bezant.local.data_directory import DataDirectory
 from bezant.local.options import DEFAULT_PORT_BASE, PlatformOptions
 from bezant.local.platform import LocalPlatform
-from bezant.services.audit.domain.verification import VerificationFailed
 from bezant.services.audit.outside_verification import verify_log
+from bezant.verifier.audit_log import VerificationFailed
 
 app = typer.Typer()
 

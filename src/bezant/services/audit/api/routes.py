@@ -14,21 +14,17 @@ from bezant.services.audit.api.schemas import (
     ConsistencyProofOut,
     CurrentTreeHeadOut,
     EntryOut,
-    ErasureIn,
-    ErasureOut,
     InclusionProofOut,
     TreeHeadOut,
     TreeHeadsOut,
 )
 from bezant.services.audit.domain.entries import EntryFilter
-from bezant.services.audit.operations.erase_personal_values import erase_personal_values
 from bezant.services.audit.operations.prove import prove_consistency, prove_inclusion
 from bezant.services.audit.operations.read_entries import list_entries, read_entry
 from bezant.services.audit.operations.sign_tree_head import list_tree_heads, read_tree_head
 from bezant.services.audit.storage.tree_head_key import TreeHeadKey
 
 Reader = Annotated[Caller, Depends(require("audit:read"))]
-Eraser = Annotated[Caller, Depends(require("audit:write"))]
 _MAX_SIZE = 2**63 - 1
 Size = Annotated[int, Query(ge=0, le=_MAX_SIZE)]
 # Verifiers read whole logs, so pages may be larger here than elsewhere.
@@ -76,19 +72,14 @@ def _entry_routes(router: APIRouter, databases: TenantDatabases) -> None:
     async def get_entry(entry_id: UUID, caller: Reader) -> EntryOut:
         return EntryOut.of(await read_entry(databases, caller.tenant, entry_id))
 
-    @router.post("/erasures", summary="Erase the personal values of some subjects")
-    async def post_erasure(body: ErasureIn, caller: Eraser) -> ErasureOut:
-        """Values and salts are deleted; leaves, and so every proof, stay as they are. The log says who did it."""
-        return ErasureOut(
-            erased_values=await erase_personal_values(databases, caller.tenant, body.subjects, actor=caller.actor)
-        )
-
 
 def _tree_routes(router: APIRouter, databases: TenantDatabases, key: TreeHeadKey) -> None:
     @router.get("/tree-head", summary="The signed head of the log as it is now")
     async def get_tree_head(caller: Reader) -> CurrentTreeHeadOut:
-        head, public_key = await read_tree_head(databases, caller.tenant, key)
-        return CurrentTreeHeadOut(**TreeHeadOut.of(head).model_dump(), public_key=public_key)
+        head, signing = await read_tree_head(databases, caller.tenant, key)
+        return CurrentTreeHeadOut(
+            **TreeHeadOut.of(head).model_dump(), public_key=signing.public, key_rotations=signing.rotations
+        )
 
     @router.get("/tree-heads", summary="Heads signed so far, newest first")
     async def get_tree_heads(caller: Reader, limit: EntryLimit = 50, before: Size | None = None) -> TreeHeadsOut:

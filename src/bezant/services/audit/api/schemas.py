@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bezant.contracts.annotations import Text
 from bezant.services.audit.domain.entries import Entry, ShownValue
@@ -82,6 +82,7 @@ class CurrentTreeHeadOut(TreeHeadOut):
     """The head of the log as it is now, with the key that verifies it."""
 
     public_key: str = Field(description="Verifier key, Ed25519 (https://c2sp.org/signed-note)")
+    key_rotations: list[str] = Field(description="How the signing key came to be the present one, oldest first")
 
 
 class TreeHeadsOut(BaseModel):
@@ -140,7 +141,18 @@ class ErasureIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    subjects: list[Annotated[Text, Field(min_length=1, max_length=200)]] = Field(min_length=1, max_length=1_000)
+    subjects: list[Annotated[Text, Field(min_length=1, max_length=200)]] = Field(
+        default_factory=list, max_length=1_000, description="Entries about these"
+    )
+    account_ids: list[UUID] = Field(
+        default_factory=list, max_length=100, description="Entries that name these accounts, payments among them"
+    )
+
+    @model_validator(mode="after")
+    def _names_someone(self) -> Self:
+        if not self.subjects and not self.account_ids:
+            raise ValueError("name subjects or account_ids")
+        return self
 
 
 class ErasureOut(BaseModel):

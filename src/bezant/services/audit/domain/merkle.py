@@ -1,4 +1,4 @@
-"""Merkle trees over audit entries (RFC 6962 §2.1; verification as in RFC 9162 §2.1.3 and §2.1.4).
+"""Merkle trees over audit entries (RFC 6962 §2.1); their proofs are verified by `bezant.verifier`.
 
 A tree of any size is a row of complete subtrees, largest first: one for each bit set in the size. The
 subtree of level L and number i covers the leaves i·2^L up to (i+1)·2^L - 1, and is complete from the moment its
@@ -146,55 +146,3 @@ def needed_subtrees(ranges: Iterable[Range]) -> list[Subtree]:
 def range_hashes(ranges: Iterable[Range], hashes: Mapping[Subtree, bytes]) -> list[bytes]:
     """Return the hash of each range, from the hashes of its complete subtrees."""
     return [root([hashes[subtree] for subtree in complete_subtrees(start, end)]) for start, end in ranges]
-
-
-def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes) -> bool:
-    """Return whether the proof shows that the leaf with hash `leaf` is at `index` (RFC 9162 §2.1.3.2)."""
-    if not 0 <= index < size:
-        return False
-    position, last, hashed = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            return False
-        if position & 1 or position == last:
-            hashed = node_hash(sibling, hashed)
-            while position and not position & 1:
-                position >>= 1
-                last >>= 1
-        else:
-            hashed = node_hash(hashed, sibling)
-        position >>= 1
-        last >>= 1
-    return last == 0 and hashed == expected_root
-
-
-def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Return whether the proof shows that the new tree starts with all of the old one (RFC 9162 §2.1.4.2)."""
-    if not 0 < old_size <= new_size:
-        return old_size == 0 and not proof
-    if old_size == new_size:
-        return not proof and old_root == new_root
-    path = list(proof)
-    if old_size & (old_size - 1) == 0:
-        path.insert(0, old_root)
-    if not path:
-        return False
-    position, last = old_size - 1, new_size - 1
-    while position & 1:
-        position >>= 1
-        last >>= 1
-    old_hash = new_hash = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            return False
-        if position & 1 or position == last:
-            old_hash = node_hash(sibling, old_hash)
-            new_hash = node_hash(sibling, new_hash)
-            while position and not position & 1:
-                position >>= 1
-                last >>= 1
-        else:
-            new_hash = node_hash(new_hash, sibling)
-        position >>= 1
-        last >>= 1
-    return last == 0 and old_hash == old_root and new_hash == new_root

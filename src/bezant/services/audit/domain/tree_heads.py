@@ -1,4 +1,4 @@
-"""Signed tree heads as checkpoints.
+"""Signed tree heads as checkpoints, and the rotation of the key that signs them.
 
 Format: C2SP tlog-checkpoint inside a C2SP signed note (https://c2sp.org/tlog-checkpoint,
 https://c2sp.org/signed-note), with one extension line that holds the time. The signed text is::
@@ -8,29 +8,35 @@ https://c2sp.org/signed-note), with one extension line that holds the time. The 
     <root hash, base64>
     time <RFC 3339>
 
-and a signature line follows after an empty line. Keys are Ed25519 (RFC 8032) and are written as verifier keys,
-``<name>+<key id, 8 hex digits>+<base64 of 0x01 and the public key>``.
+and signature lines follow after an empty line. A rotation is a signed note as well, with the old and the new
+verifier key in its text and the signatures of both.
 """
 
 import base64
-import binascii
-import hashlib
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bezant.services.audit.domain.leaves import rfc3339
 from bezant.services.audit.domain.merkle import HASH_LENGTH
+from bezant.services.audit.domain.signed_notes import (
+    ED25519,
+    NoteInvalid,
+    VerifierKey,
+    decode_base64,
+    note_text,
+    sign,
+    signature_fits,
+    signature_of,
+)
 
 KEY_NAME: Final = "bezant-audit"
-_ED25519: Final = b"\x01"
-_SIGNATURE_START: Final = "— "
+ROTATION_ORIGIN: Final = "bezant/audit-key-rotation"
 
 
-class CheckpointInvalid(ValueError):
+class CheckpointInvalid(NoteInvalid):
     """A checkpoint that cannot be read, or whose signature does not fit the key."""
 
 
@@ -49,21 +55,30 @@ def origin_of(tenant_id: UUID) -> str:
     return f"bezant/audit/{tenant_id}"
 
 
-def _key_id(public_key: bytes) -> bytes:
-    return hashlib.sha256(KEY_NAME.encode() + b"\n" + _ED25519 + public_key).digest()[:4]
-
-
 def verifier_key(key: Ed25519PrivateKey) -> str:
     """Return the public half of a key in the form that verifiers keep."""
-    public = key.public_key().public_bytes_raw()
-    return f"{KEY_NAME}+{_key_id(public).hex()}+{base64.b64encode(_ED25519 + public).decode()}"
+    return str(VerifierKey.of(KEY_NAME, ED25519, key))
+
+
+def checkpoint_text(tenant_id: UUID, size: int, root: bytes, moment: datetime) -> str:
+    """Return the text of a checkpoint, which is what gets signed."""
+    return f"{origin_of(tenant_id)}\n{size}\n{base64.b64encode(root).decode()}\ntime {rfc3339(moment)}\n"
 
 
 def sign_tree_head(tenant_id: UUID, size: int, root: bytes, moment: datetime, key: Ed25519PrivateKey) -> str:
     """Return the checkpoint of a tree, signed."""
-    text = f"{origin_of(tenant_id)}\n{size}\n{base64.b64encode(root).decode()}\ntime {rfc3339(moment)}\n"
-    signature = _key_id(key.public_key().public_bytes_raw()) + key.sign(text.encode())
-    return f"{text}\n{_SIGNATURE_START}{KEY_NAME} {base64.b64encode(signature).decode()}\n"
+    text = checkpoint_text(tenant_id, size, root, moment)
+    return f"{text}\n{sign(text, KEY_NAME, key)}"
+
+
+def is_signed_by(checkpoint: str, key: Ed25519PrivateKey) -> bool:
+    """Return whether a checkpoint carries a signature line of this key."""
+    return signature_of(checkpoint, VerifierKey.of(KEY_NAME, ED25519, key)) is not None
+
+
+def also_signed(checkpoint: str, key: Ed25519PrivateKey) -> str:
+    """Return the signature line that another key puts under a checkpoint."""
+    return sign(note_text(checkpoint), KEY_NAME, key)
 
 
 def open_checkpoint(checkpoint: str, key: str) -> TreeHead:
@@ -71,47 +86,30 @@ def open_checkpoint(checkpoint: str, key: str) -> TreeHead:
 
     Raises `CheckpointInvalid` with the reason.
     """
-    public = _public_key(key)
-    text, separator, signatures = checkpoint.partition("\n\n")
-    if not separator:
-        raise CheckpointInvalid("the checkpoint has no signature")
-    text += "\n"
-    wanted = _key_id(public)
-    for line in signatures.splitlines():
-        name, _, encoded = line.removeprefix(_SIGNATURE_START).partition(" ")
-        signature = _decode_base64(encoded, "signature")
-        if name != KEY_NAME or signature[:4] != wanted:
-            continue
-        try:
-            Ed25519PublicKey.from_public_bytes(public).verify(signature[4:], text.encode())
-        except InvalidSignature:
-            raise CheckpointInvalid("the signature does not fit the checkpoint's text") from None
+    try:
+        verifier = VerifierKey.parse(key, ED25519)
+        signature = signature_of(checkpoint, verifier)
+        if signature is None:
+            raise CheckpointInvalid(f"the checkpoint carries no signature of key {verifier.id.hex()}")
+        text = note_text(checkpoint)
+        if not signature_fits(verifier, text.encode(), signature):
+            raise CheckpointInvalid("the signature does not fit the checkpoint's text")
         return _parse(text)
-    raise CheckpointInvalid(f"the checkpoint carries no signature of key {wanted.hex()}")
+    except NoteInvalid as error:
+        raise CheckpointInvalid(str(error)) from error
 
 
-def _public_key(key: str) -> bytes:
-    parts = key.split("+", 2)
-    if len(parts) != 3 or parts[0] != KEY_NAME:
-        raise CheckpointInvalid(f"{key!r} is not a verifier key of {KEY_NAME}")
-    decoded = _decode_base64(parts[2], "verifier key")
-    if len(decoded) != 33 or decoded[:1] != _ED25519 or _key_id(decoded[1:]).hex() != parts[1]:
-        raise CheckpointInvalid(f"{key!r} is damaged")
-    return decoded[1:]
+def sign_rotation(old: Ed25519PrivateKey, new: Ed25519PrivateKey, moment: datetime) -> str:
+    """Return the note by which the old key hands over to the new one, signed by both."""
+    text = f"{ROTATION_ORIGIN}\n{verifier_key(old)}\n{verifier_key(new)}\ntime {rfc3339(moment)}\n"
+    return f"{text}\n{sign(text, KEY_NAME, old)}{sign(text, KEY_NAME, new)}"
 
 
 def _parse(text: str) -> TreeHead:
     lines = text.splitlines()
     if len(lines) < 4 or not lines[1].isdecimal() or not lines[3].startswith("time "):
         raise CheckpointInvalid("the checkpoint's text is not origin, size, root and time")
-    root = _decode_base64(lines[2], "root")
+    root = decode_base64(lines[2], "root")
     if len(root) != HASH_LENGTH:
         raise CheckpointInvalid("the checkpoint's root is not a SHA-256 hash")
     return TreeHead(lines[0], int(lines[1]), root, lines[3].removeprefix("time "))
-
-
-def _decode_base64(text: str, what: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise CheckpointInvalid(f"the {what} is not base64") from error

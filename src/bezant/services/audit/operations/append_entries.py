@@ -1,12 +1,15 @@
 """Append a batch of events to a tenant's log: one leaf for each event, however often it is delivered."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from bezant.contracts.events import ReceivedEvent
+from bezant.contracts.identifiers import new_id
 from bezant.foundation.events.inbox import claim_new
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.audit.domain.commitments import SALT_LENGTH
@@ -16,6 +19,8 @@ from bezant.services.audit.metrics import ENTRIES_APPENDED, TREE_SIZE
 from bezant.services.audit.storage import QUERIES
 from bezant.services.audit.storage.hashes import joined_hashes, split_hashes
 
+OWN_TOPIC: Final = "audit"
+"""The topic of entries that the log makes itself; no such topic is on the broker."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -40,6 +45,33 @@ async def append_entries(databases: TenantDatabases, tenant_id: UUID, events: Se
     ENTRIES_APPENDED.labels(tenant=str(tenant_id)).inc(appended)
     TREE_SIZE.labels(tenant=str(tenant_id)).set(size)
     return appended
+
+
+async def append_own_entry(
+    tx: TenantTransaction, event_type: str, *, actor: str, data: Callable[[], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Append an entry about the log itself, in the transaction that does what it says.
+
+    The tree is locked first, then `data` does the work and returns what the entry holds.
+    """
+    row = await tx.fetch_one(QUERIES["lock_tree"])
+    if row is None:
+        raise LookupError(f"the audit log of tenant {tx.tenant_id} has no tree state")
+    done = await data()
+    event = ReceivedEvent(
+        id=new_id(),
+        type=event_type,
+        topic=OWN_TOPIC,
+        subject=str(tx.tenant_id),
+        tenant_id=tx.tenant_id,
+        time=datetime.now(UTC),
+        actor=actor,
+        data=done,
+        traceparent=None,
+        raw=b"",
+    )
+    await append_in(tx, row[0], split_hashes(row[1]), [event])
+    return done
 
 
 async def append_in(tx: TenantTransaction, size: int, frontier: list[bytes], events: Sequence[ReceivedEvent]) -> None:

@@ -55,7 +55,7 @@ async def prove_inclusion(
         size = await _checked_size(tx, tree_size)
         if position >= size:
             raise TreeSizeInvalid(f"Entry {entry_id} is at position {position}; ask for a tree_size above that.")
-        *hashes, root = await _range_hashes(tx, [*inclusion_ranges(position, size), (0, size)])
+        *hashes, root = await range_hashes_in(tx, [*inclusion_ranges(position, size), (0, size)])
     return InclusionProof(entry_id, position, leaf_hash, size, root, hashes)
 
 
@@ -71,7 +71,7 @@ async def prove_consistency(
         if not 0 <= from_size <= size:
             raise TreeSizeInvalid(f"`from` must be between 0 and {size}.")
         ranges = consistency_ranges(from_size, size) if from_size else []
-        *hashes, from_root, to_root = await _range_hashes(tx, [*ranges, (0, from_size), (0, size)])
+        *hashes, from_root, to_root = await range_hashes_in(tx, [*ranges, (0, from_size), (0, size)])
     return ConsistencyProof(from_size, from_root, size, to_root, hashes)
 
 
@@ -85,7 +85,8 @@ async def _checked_size(tx: TenantTransaction, wanted: int | None) -> int:
     return wanted
 
 
-async def _range_hashes(tx: TenantTransaction, ranges: list[Range]) -> list[bytes]:
+async def range_hashes_in(tx: TenantTransaction, ranges: list[Range]) -> list[bytes]:
+    """Return the hash of each range of leaves, from the stored hashes of complete subtrees."""
     full = [each for each in ranges if each[0] < each[1]]
     hashes = iter(range_hashes(full, await read_subtrees(tx, needed_subtrees(full))))
     return [next(hashes) if start < end else EMPTY_ROOT for start, end in ranges]

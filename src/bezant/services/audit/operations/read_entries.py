@@ -30,7 +30,7 @@ async def list_entries(
                 "limit": limit,
             },
         )
-        return await _with_personal_values(tx, rows)
+        return await with_personal_values(tx, rows)
 
 
 async def read_entry(databases: TenantDatabases, tenant_id: UUID, entry_id: UUID) -> Entry:
@@ -39,11 +39,12 @@ async def read_entry(databases: TenantDatabases, tenant_id: UUID, entry_id: UUID
         row = await tx.fetch_one(QUERIES["entry_by_id"], {"entry_id": entry_id})
         if row is None:
             raise EntryNotFound(f"There is no audit entry {entry_id}.")
-        (entry,) = await _with_personal_values(tx, [row])
+        (entry,) = await with_personal_values(tx, [row])
         return entry
 
 
-async def _with_personal_values(tx: TenantTransaction, rows: list[tuple[Any, ...]]) -> list[Entry]:
+async def with_personal_values(tx: TenantTransaction, rows: list[tuple[Any, ...]]) -> list[Entry]:
+    """Return entries with what is still held of their personal values."""
     held: dict[int, dict[str, ShownValue]] = defaultdict(dict)
     positions = [row[0] for row in rows]
     for position, pointer, salt, value in await tx.fetch_all(QUERIES["personal_values_of"], {"positions": positions}):
