@@ -96,14 +96,12 @@ async def test_damage_in_the_database_is_found_in_an_export(
         verify_export(tmp_path / "log", Trust())
 
 
-async def test_two_tenants_cannot_be_told_different_histories_with_one_kept_head(
-    stores: Stores, tenant: UUID, api: Api, tmp_path: Path
-) -> None:
+async def test_a_kept_head_of_another_tenant_is_refused(stores: Stores, tenant: UUID, api: Api, tmp_path: Path) -> None:
     key, head_file = api.keys.give(tenant), tmp_path / "head.json"
     await append(stores, tenant, events(tenant, 8))
     await verify_log(api.base_url, key, head_file=head_file)
     other = await stores.new_tenant()
-    await append(stores, other, events(other, 12))
+    await append(stores, other, events(other, 3))
     await export(api, api.keys.give(other), tmp_path / "log")
     with pytest.raises(VerificationFailed, match=f"the head that was kept is of bezant/audit/{tenant}"):
         verify_export(tmp_path / "log", trust_of(head_file, None))

@@ -457,6 +457,8 @@ class _ExportCheck:
         )
         if self.head.origin != f"bezant/audit/{self.tenant_id}":
             raise VerificationFailed(f"the head belongs to {self.head.origin}, not to tenant {self.tenant_id}")
+        if self.kept is not None and self.head.origin != self.kept.origin:
+            raise VerificationFailed(f"the head that was kept is of {self.kept.origin}, the log is {self.head.origin}")
         self._compare_with_kept(self.tree)
         for line in lines:
             document = json.loads(line)
@@ -506,8 +508,6 @@ class _ExportCheck:
     def _compare_with_kept(self, tree: Tree) -> None:
         if self.kept is None or tree.size != self.kept.size or self.kept_seen:
             return
-        if self.head is not None and self.head.origin != self.kept.origin:
-            raise VerificationFailed(f"the head that was kept is of {self.kept.origin}, the log is {self.head.origin}")
         if tree.root != self.kept.root:
             raise VerificationFailed(
                 f"the log of today does not extend the one of {self.kept.time}: "
