@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bezant.contracts.identifiers import new_id
@@ -174,6 +175,31 @@ async def test_a_failing_part_fails_alone(called: Called) -> None:
     assert isinstance(got["broken"], InternalCallFailed)
     assert "planted-secret" not in str(got["broken"])
     assert isinstance(got["short"], InternalCallFailed)
+
+
+def _parts(outcome: str) -> float:
+    return (
+        REGISTRY.get_sample_value("bezant_internal_parts_total", {"operation": "asked/things", "outcome": outcome}) or 0
+    )
+
+
+async def test_the_called_service_counts_parts_by_outcome(called: Called) -> None:
+    down, wrong = new_id(), new_id()
+
+    async def answer(tenant_id: UUID, items: list[Ask]) -> list[Told]:
+        if tenant_id == down:
+            raise TenantUnavailable("its database is down", retry_after_seconds=7)
+        if tenant_id == wrong:
+            raise NotFound("there is no such thing")
+        return await _echo(tenant_id, items)
+
+    called.answer = answer
+    before = {outcome: _parts(outcome) for outcome in ("answered", "refused", "failed")}
+    calls = called.caller()
+    await asyncio.gather(*(ask(calls, one, 1) for one in (new_id(), new_id(), down, wrong)), return_exceptions=True)
+    assert {outcome: _parts(outcome) - number for outcome, number in before.items()} == {
+        "answered": 2, "refused": 1, "failed": 1,
+    }  # fmt: skip
 
 
 async def test_a_service_that_is_not_expected_gets_nothing(called: Called) -> None:

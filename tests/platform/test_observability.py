@@ -147,6 +147,8 @@ async def test_metrics_name_tenants_routes_and_pools(
         f'bezant_http_requests_total{{method="POST",route="/v1/payments",service="payment",status="201",'
         f'tenant="{tenant.id}"}}' in texts["payment"]
     )
+    assert 'bezant_payments_total{status="captured"}' in texts["payment"]
+    assert 'bezant_internal_parts_total{operation="fraud/assessments",outcome="answered"}' in texts["fraud"]
     for role in ("payment", "transaction", "fraud", "audit"):
         assert f'bezant_pool_connections{{tenant="{tenant.id}"}}' in texts[role], role
     assert 'bezant_internal_calls_total{audience="transaction",operation="ledger/commands"' in texts["payment"]

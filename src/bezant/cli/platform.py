@@ -204,3 +204,19 @@ def serve(service: Annotated[str, typer.Argument(help="tenant, account, transact
     if service not in SERVICES:
         raise typer.BadParameter(f"there is no service {service!r}; there are {', '.join(SERVICES)}")
     run(service)
+
+
+@app.command()
+def migrate(
+    administrator: Annotated[
+        Path,
+        typer.Option(help="A directory with the files user and password of a role that makes roles and databases."),
+    ],
+) -> None:
+    """Prepare databases, secrets and topics of an installation (BEZANT_... settings) for this version.
+
+    Runs beside an older version, and again at any time. Exit code 1: it failed.
+    """
+    from bezant.cli.migrate import migrate_installation  # noqa: PLC0415
+
+    migrate_installation(administrator)

@@ -12,11 +12,13 @@ from rich.table import Table
 
 from bezant.cli.console import console
 from bezant.cli.topology_model import Model, load, reported_topology, write_text
+from bezant.cli.topology_values import values
 from bezant.topology.assumptions import Assumptions, assume
 from bezant.topology.rules.rule import Finding
 
 app = typer.Typer(help="The deployment as one typed model: show it, compare it, check it.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.command()(values)
 _STYLE = {"error": "bold red", "warning": "yellow"}
 
 

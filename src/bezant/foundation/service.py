@@ -47,6 +47,7 @@ from bezant.foundation.membership import Membership
 from bezant.foundation.rate_limit import RateLimiter
 from bezant.foundation.secrets import SecretStore, open_secret_store, signing_secret_name, verifying_secret_name
 from bezant.foundation.settings import Settings
+from bezant.foundation.standby import STANDBY, read_mode, stand_by, wait_for_mode
 from bezant.foundation.telemetry.logging import configure_logging
 from bezant.foundation.telemetry.metrics import PoolCollector
 from bezant.foundation.telemetry.tracing import configure_tracing
@@ -241,6 +242,8 @@ class _Process:
             relay.wake(CONTROL_TENANT)
         for work in parts.background:
             self._spawn(work.__qualname__, work())
+        if settings.mode_file is not None:
+            self._spawn("mode", self._stop_on_standby(stop))
         self.health.started = True
         _log.info("the %s service is up at %s:%d", service, settings.host, settings.port)
 
@@ -280,6 +283,11 @@ class _Process:
         await valkey.aclose()
         await control.close()
         return 1 if failed else 0
+
+    async def _stop_on_standby(self, stop: asyncio.Event) -> None:
+        await wait_for_mode(self.settings, STANDBY)
+        _log.warning("the region goes on standby: the %s service stops serving", self.service)
+        stop.set()
 
     def _replay(self, relay: Relay, directory: TenantDirectory) -> None:
         """Wake the relay of every tenant: the broker may have lost what was published."""
@@ -336,6 +344,8 @@ def run(service: str) -> int:
     configure_logging(settings, service)
     tracing = configure_tracing(settings, service)
     try:
+        if read_mode(settings) == STANDBY and not uvloop.run(stand_by(service, settings, _Server)):
+            return 0
         return uvloop.run(_Process(service, settings).run())
     finally:
         tracing.shutdown()

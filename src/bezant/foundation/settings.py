@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     version: str = bezant.__version__
     host: str = "127.0.0.1"
     port: int = 8000
+    # a file that says `active` or `standby` (see bezant.foundation.standby); without one the process is active
+    mode_file: str | None = None
 
     # the control database
     control_database_host: str = "127.0.0.1"
@@ -53,6 +55,8 @@ class Settings(BaseSettings):
     secret_store: Literal["file", "aws", "kubernetes"] = "file"
     secret_store_dir: str = ".bezant/secrets"
     secret_store_key_file: str = ".bezant/secrets.key"
+    # mounted Kubernetes Secrets that come before the store for the platform's own secrets
+    platform_secrets_dir: str | None = None
     aws_region: str | None = None
     aws_endpoint_url: str | None = None
 

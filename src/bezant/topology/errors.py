@@ -51,6 +51,16 @@ class UnknownInstanceType(TopologyError):
     code = "unknown_instance_type"
 
 
+class NotStated(TopologyError):
+    """The chart needs figures that the model leaves open: each is named."""
+
+    code = "not_stated"
+
+    def __init__(self, name: str, places: list[str]) -> None:
+        self.places = places
+        super().__init__(f"the chart cannot be made from {name}, which does not state: {', '.join(places)}")
+
+
 class WhatIfImpossible(TopologyError):
     """A what-if of the cost report that contradicts itself or the model."""
 

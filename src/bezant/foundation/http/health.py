@@ -18,6 +18,7 @@ class Health:
     def __init__(self) -> None:
         self.started = False
         self.draining = False
+        self.standby = False
         self.checks: dict[str, ReadinessCheck] = {}
 
     async def missing(self) -> dict[str, str]:
@@ -49,6 +50,9 @@ def health_router(health: Health) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz(response: Response) -> dict[str, object]:
+        if health.standby:
+            # ready to be promoted; that nothing is sent here is the business of whoever routes
+            return {"status": "standby"}
         missing = await health.missing()
         response.status_code = 503 if missing else 200
         return {"status": "not ready", "missing": missing} if missing else {"status": "ready"}

@@ -15,6 +15,7 @@ from opentelemetry import trace
 from bezant.contracts.problems import Forbidden, InvalidRequest, Problem
 from bezant.foundation.identity.internal_tokens import TokenVerifier
 from bezant.foundation.internal_calls.wire import CallRequest, Part, PartAnswer, PartProblem, encode_line
+from bezant.foundation.telemetry.metrics import INTERNAL_PARTS
 from bezant.foundation.telemetry.tracing import linked_span
 
 Item = TypeVar("Item")
@@ -32,8 +33,17 @@ def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: se
     allowed = frozenset(callers)
     tracer = trace.get_tracer(__name__)
     router = APIRouter()
+    outcomes = {
+        outcome: INTERNAL_PARTS.labels(operation=path.rsplit("/v1/", 1)[-1], outcome=outcome)
+        for outcome in ("answered", "refused", "failed")
+    }
 
     async def answer(position: int, part: Part[Any], verifier: TokenVerifier) -> bytes:
+        outcome, line = await judged(position, part, verifier)
+        outcomes[outcome].inc()
+        return line
+
+    async def judged(position: int, part: Part[Any], verifier: TokenVerifier) -> tuple[str, bytes]:
         try:
             caller, tenant_id = verifier.verify(part.token, callers=allowed)
             if tenant_id != part.tenant_id:
@@ -41,20 +51,19 @@ def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: se
             with linked_span(tracer, path, [part.traceparent]):
                 results = await handler(tenant_id, caller, part.items)
         except Problem as problem:
-            return encode_line(
-                PartAnswer(
-                    position,
-                    problem=PartProblem(problem.status, problem.code, problem.detail, problem.retry_after_seconds),
-                )
-            )
+            told = PartProblem(problem.status, problem.code, problem.detail, problem.retry_after_seconds)
+            outcome = "failed" if problem.status >= 500 else "refused"
+            return outcome, encode_line(PartAnswer(position, problem=told))
         except psycopg.OperationalError as error:
             detail = f"the database of the tenant does not answer ({type(error).__name__})"
-            return encode_line(PartAnswer(position, problem=PartProblem(503, "tenant_unavailable", detail, 2)))
+            return "failed", encode_line(
+                PartAnswer(position, problem=PartProblem(503, "tenant_unavailable", detail, 2))
+            )
         except Exception:
             _log.exception("%s failed for tenant %s", path, part.tenant_id)
             detail = "the call failed inside the called service; its log has the reason"
-            return encode_line(PartAnswer(position, problem=PartProblem(500, "internal_error", detail)))
-        return encode_line(PartAnswer(position, results=results))
+            return "failed", encode_line(PartAnswer(position, problem=PartProblem(500, "internal_error", detail)))
+        return "answered", encode_line(PartAnswer(position, results=results))
 
     async def stream(parts: list[Part[Any]], verifier: TokenVerifier) -> AsyncIterator[bytes]:
         tasks = [asyncio.create_task(answer(position, part, verifier)) for position, part in enumerate(parts)]

@@ -8,6 +8,16 @@ from bezant.foundation.settings import Settings
 
 def open_secret_store(settings: Settings) -> SecretStore:
     """Return the secret store of this process. Raises `SecretStoreUnavailable` when it cannot be opened."""
+    store = _open(settings)
+    if settings.platform_secrets_dir is None:
+        return store
+    from bezant.foundation.secrets.kubernetes_files import KubernetesFiles  # noqa: PLC0415
+    from bezant.foundation.secrets.mounted_platform import MountedPlatformSecrets  # noqa: PLC0415
+
+    return MountedPlatformSecrets(KubernetesFiles(Path(settings.platform_secrets_dir)), store)
+
+
+def _open(settings: Settings) -> SecretStore:
     if settings.secret_store == "aws":
         # boto3 costs 0.2 s to import, which only the processes that use it should pay
         from bezant.foundation.secrets.aws_secrets_manager import AwsSecretsManager  # noqa: PLC0415

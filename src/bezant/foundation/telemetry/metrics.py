@@ -18,6 +18,9 @@ REQUEST_SECONDS = Histogram(
 )
 IN_FLIGHT = Gauge("bezant_http_requests_in_flight", "Requests being worked on", ["service"])
 INTERNAL_CALLS = Counter("bezant_internal_calls_total", "Calls to other services", ["audience", "operation", "outcome"])
+INTERNAL_PARTS = Counter(
+    "bezant_internal_parts_total", "Tenants' parts of internal calls, answered or failed", ["operation", "outcome"]
+)
 GROUP_SIZE = Histogram(
     "bezant_group_size", "Items gathered into one group", ["stage"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )

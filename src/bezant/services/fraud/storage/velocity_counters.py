@@ -50,6 +50,8 @@ class VelocityCounters:
         self._client = client
         self._settings = settings
         self._now_seconds = now_seconds
+        # until they have failed to: a process that was asked nothing yet must not look as if they were away
+        VELOCITY_AVAILABLE.set(1)
         self._closed_until = 0.0
         self._probing = False
 

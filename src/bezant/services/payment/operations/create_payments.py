@@ -22,6 +22,7 @@ from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.payment.domain.payments import Payment, Split, Status, payment_legs
 from bezant.services.payment.domain.problems import SameAccount
+from bezant.services.payment.metrics import PAYMENTS
 from bezant.services.payment.operations.answers import encode, payment_document
 from bezant.services.payment.operations.known_accounts import KnownAccounts
 from bezant.services.payment.operations.settle_payments import PaymentSettlement
@@ -105,6 +106,8 @@ class PaymentCreation:
             self._settlement.settle(tenant_id, fresh) if fresh else _nothing(),
             self._answers_of(tenant_id, repeated) if repeated else _no_answers(),
         )
+        for payment in fresh:
+            PAYMENTS.labels(status=settled.get(payment.id, payment).status.value).inc()
         answers: list[Answer | Exception] = []
         for order in orders:
             owner = by_key[order.key]
