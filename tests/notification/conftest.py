@@ -9,11 +9,17 @@ from uuid import UUID
 
 import pytest
 from aiohttp import web
+from fastapi import APIRouter
 
 from bezant.services.notification.api.routes import public_router
+from bezant.services.notification.api.subscription_routes import subscription_router, template_router
+from bezant.services.notification.mail import Mailer
 from bezant.services.notification.operations.dispatch import Dispatcher
 from bezant.services.notification.operations.manage_endpoints import ManageEndpoints
+from bezant.services.notification.operations.manage_subscriptions import ManageSubscriptions
+from bezant.services.notification.operations.send import MessageSender
 from bezant.services.notification.settings import NotificationSettings
+from bezant.services.notification.storage.client_certificate import ClientCertificate
 from bezant.services.notification.storage.secret_box import SecretBox
 from bezant.services.notification.transport import WebhookTransport
 
@@ -83,8 +89,10 @@ class Notification:
     """The service without its HTTP interface."""
 
     stores: Stores
+    settings: NotificationSettings
     box: SecretBox
     endpoints: ManageEndpoints
+    subscriptions: ManageSubscriptions
     dispatcher: Dispatcher
     due_work: DueWork
 
@@ -111,16 +119,18 @@ async def make_notification(stores: Stores) -> AsyncIterator[MakeNotification]:
     made: list[Notification] = []
 
     async def make(**settings: Any) -> Notification:
-        merged = NotificationSettings(**({"allow_http": True, "allow_private_targets": True} | settings))
+        merged = NotificationSettings(**({"allow_http": True, "allowed_networks": "127.0.0.0/8,::1/128"} | settings))
         databases, box, due_work = stores.databases("notification"), SecretBox(stores.secrets), DueWork()
+        transport, mailer = WebhookTransport(merged, ClientCertificate(stores.secrets)), Mailer(merged, stores.secrets)
         dispatcher = Dispatcher(
             databases=databases,
             due_work=due_work,  # type: ignore[arg-type]
-            box=box,
-            transport=WebhookTransport(merged),
+            sender=MessageSender(box, transport, mailer),
             settings=merged,
         )
-        made.append(Notification(stores, box, ManageEndpoints(databases, box, merged), dispatcher, due_work))
+        endpoints = ManageEndpoints(databases, box, transport, merged)
+        subscriptions = ManageSubscriptions(databases, stores.directory, box, mailer, merged)  # type: ignore[arg-type]
+        made.append(Notification(stores, merged, box, endpoints, subscriptions, dispatcher, due_work))
         return made[-1]
 
     yield make
@@ -134,6 +144,15 @@ async def notification(make_notification: MakeNotification) -> Notification:
 
 @pytest.fixture
 async def api(stores: Stores, notification: Notification) -> AsyncIterator[Api]:
-    router = public_router(stores.databases("notification"), notification.endpoints, notification.dispatcher)
-    async with serving("notification", [router], stores) as api:
+    async with serving("notification", routers(notification), stores) as api:
         yield api
+
+
+def routers(notification: Notification) -> list[APIRouter]:
+    databases = notification.stores.databases("notification")
+    endpoints, subscriptions, dispatcher = notification.endpoints, notification.subscriptions, notification.dispatcher
+    return [
+        public_router(databases, endpoints, dispatcher, ClientCertificate(notification.stores.secrets)),
+        subscription_router(databases, endpoints, subscriptions, dispatcher),
+        template_router(databases),
+    ]

@@ -13,6 +13,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from bezant.contracts.events import ReceivedEvent
 from bezant.contracts.identifiers import new_id
 from bezant.services.notification.domain.messages import EndpointStatus
+from bezant.services.notification.domain.problems import EndpointUrlRefused
 from bezant.services.notification.domain.schedule import SCHEDULE_SECONDS
 from bezant.services.notification.operations.enqueue_messages import enqueue_events
 from bezant.services.notification.operations.manage_endpoints import EndpointChange
@@ -149,7 +150,8 @@ async def replay(notification: Notification, tenant: UUID, endpoint_id: UUID, **
     from bezant.services.notification.operations.replay_messages import replay_messages
 
     databases = notification.stores.databases("notification")
-    return await replay_messages(databases, tenant, endpoint_id, ReplayIn(**selection).selection(), actor="key:test")
+    chosen = ReplayIn(**selection).selection()
+    return (await replay_messages(databases, tenant, endpoint_id, chosen, actor="key:test")).count
 
 
 async def test_a_slow_endpoint_holds_up_nobody_else(
@@ -224,12 +226,14 @@ async def test_both_secrets_sign_until_the_old_one_expires(
     notification: Notification, receiver: Receiver, tenant: UUID
 ) -> None:
     endpoint_id, old = await notification.endpoint(tenant, receiver.base_url)
-    new, _ = await notification.endpoints.rotate_secret(tenant, endpoint_id, overlap_seconds=3600, actor="key:test")
+    rotation = await notification.endpoints.rotate_secret(tenant, endpoint_id, overlap_seconds=3600, actor="key:test")
+    new = rotation.secret
     await enqueue(notification, tenant, events(tenant, 1))
     await notification.deliver(tenant)
     for secret in (old, new):
         Webhook(secret).verify(receiver.received[0].body, receiver.received[0].headers)
-    newest, _ = await notification.endpoints.rotate_secret(tenant, endpoint_id, overlap_seconds=0, actor="key:test")
+    rotation = await notification.endpoints.rotate_secret(tenant, endpoint_id, overlap_seconds=0, actor="key:test")
+    newest = rotation.secret
     await enqueue(notification, tenant, events(tenant, 1))
     await notification.deliver(tenant)
     Webhook(newest).verify(receiver.received[1].body, receiver.received[1].headers)
@@ -270,11 +274,34 @@ async def test_private_addresses_are_not_reached_even_by_a_name(
     for url in (receiver.base_url, f"http://localhost:{port}/"):
         await lenient.endpoint(tenant, url)
     await enqueue(lenient, tenant, events(tenant, 1))
-    strict = await make_notification(allow_private_targets=False)
+    strict = await make_notification(allowed_networks="")
     await strict.deliver(tenant)
     assert receiver.received == []
     rows = await strict.stores.as_superuser(tenant, "SELECT DISTINCT status, attempts FROM notification.deliveries")
     assert rows == [("pending", 1)]
+
+
+async def test_what_a_name_resolves_to_decides_when_the_endpoint_is_made_and_at_each_connection(
+    make_notification: MakeNotification, receiver: Receiver, tenant: UUID
+) -> None:
+    url = f"http://localhost:{receiver.base_url.rpartition(':')[2]}/"
+    lenient = await make_notification()
+    await lenient.endpoint(tenant, url)
+    await enqueue(lenient, tenant, events(tenant, 1))
+    # A network is allowed, so that local names pass; this one resolves to another.
+    strict = await make_notification(allowed_networks="10.0.0.0/8")
+    with pytest.raises(EndpointUrlRefused):
+        await strict.endpoint(tenant, url)
+    with pytest.raises(EndpointUrlRefused):
+        change = EndpointChange(url=url)
+        await strict.endpoints.change(tenant, new_id(), change, actor="key:test")
+    await strict.endpoint(tenant, "https://no-such-name.invalid/")
+    await strict.deliver(tenant)
+    assert receiver.received == []
+    ((error,),) = await strict.stores.as_superuser(
+        tenant, "SELECT last_error FROM notification.deliveries WHERE attempts > 0"
+    )
+    assert "resolves to no public address" in error
 
 
 async def test_nobody_listening_is_a_failed_attempt(notification: Notification, tenant: UUID) -> None:

@@ -78,20 +78,20 @@ async def test_deliveries_are_listed_by_page_and_replayed_by_range(
     assert (await api.call(key, "GET", f"{one}/deliveries", status="dead"))[1]["data"] == []
     receiver.received.clear()
     status, answer = await api.call(key, "POST", f"{one}/replay", {"from_sequence": 3, "to_sequence": 5})
-    assert (status, answer) == (202, {"replayed": 3})
+    assert (status, answer) == (202, {"replayed": 3, "next_sequence": None})
 
     async def again() -> bool:
         return sorted(receiver.sequences()) == [3, 4, 5]
 
     await eventually(again)
     by_id = {"message_ids": [page["data"][0]["id"]]}
-    assert (await api.call(key, "POST", f"{one}/replay", by_id))[1] == {"replayed": 1}
+    assert (await api.call(key, "POST", f"{one}/replay", by_id))[1]["replayed"] == 1
 
 
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code"),
     [
-        ("POST", "", {"url": "http://127.0.0.1/", "event_filters": ["*.x"]}, 422, "webhook_event_filter_invalid"),
+        ("POST", "", {"url": "http://127.0.0.1/", "event_filters": ["a**.x"]}, 422, "webhook_event_filter_invalid"),
         ("POST", "", {"url": "ftp://example.com/"}, 422, "webhook_url_refused"),
         ("POST", "", {"url": "https://u:p@example.com/"}, 422, "webhook_url_refused"),
         ("POST", "", {"url": "https://example.com/\x00"}, 400, "invalid_request"),

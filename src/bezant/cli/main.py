@@ -14,6 +14,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "account": "bezant.cli.account",
     "pay": "bezant.cli.pay",
     "events": "bezant.cli.events",
+    "webhooks": "bezant.cli.webhooks",
     "audit": "bezant.cli.audit",
     "admin": "bezant.cli.admin",
     "contracts": "bezant.cli.contracts",

@@ -18,7 +18,12 @@ from bezant.contracts.events import (
     TRANSFER_EVENTS,
 )
 from bezant.contracts.ledger_events import EVENT_OF_KIND, TransferRecorded
-from bezant.contracts.notification_events import EndpointChangeKind, MessagesReplayed, WebhookEndpointChanged
+from bezant.contracts.notification_events import (
+    EmailTemplateChanged,
+    EndpointChangeKind,
+    MessagesReplayed,
+    WebhookEndpointChanged,
+)
 from bezant.contracts.payment_events import PaymentEvent, PaymentRescored
 from bezant.contracts.tenant_events import (
     ApiKeyCreated,
@@ -82,5 +87,6 @@ EVENT_CATALOGUE: Final[Mapping[str, PublishedEvent]] = MappingProxyType(
         (f"webhook_endpoint.{kind}" for kind in get_args(EndpointChangeKind)),
     )
     | _all(NOTIFICATION_EVENTS, MessagesReplayed, ["webhook_endpoint.replayed"])
+    | _all(NOTIFICATION_EVENTS, EmailTemplateChanged, ["email_template.changed", "email_template.removed"])
 )  # fmt: skip
 """By the event's `type`."""

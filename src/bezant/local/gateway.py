@@ -24,7 +24,7 @@ PUBLIC_ROUTES: Final[Mapping[str, Sequence[str]]] = {
     "transaction": ("/v1/transfers", "/v1/ledger"),
     "payment": ("/v1/payments", "/v1/idempotency"),
     "fraud": ("/v1/fraud",),
-    "notification": ("/v1/webhook-endpoints",),
+    "notification": ("/v1/webhook-endpoints", "/v1/email-subscriptions", "/v1/email-templates"),
     "audit": ("/v1/audit", "/v1/payments/*/receipt"),
 }
 """Which service answers which paths from outside. A path matches whole segments, whatever follows; one with `*` for

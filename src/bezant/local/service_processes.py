@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 import bezant
 from bezant.contracts.fleet import SERVICES
@@ -16,6 +18,13 @@ from bezant.local.postgres import MAX_CONNECTIONS
 from bezant.local.zones import zone_of_replica
 
 CONTROL_DATABASE = "bezant_control"
+LAPTOP_DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # nobody tries three days of retries on a laptop: the whole schedule in an hour
+        "BEZANT_NOTIFICATION_SCHEDULE_COMPRESSION": "72",
+    }
+)
+"""Settings that a laptop is better served with, and that the environment of `bezant up` may set otherwise."""
 _KEPT_BACK = 40
 # what a user may set for every process, besides the settings of Bezant itself
 _PASSED_ON_PREFIXES = ("BEZANT_", "OTEL_", "AWS_", "PYTHON", "SSL_CERT_", "LC_")
@@ -63,7 +72,7 @@ def shared_settings(options: PlatformOptions) -> dict[str, str]:
         "BEZANT_LOG_LEVEL": options.log_level,
         # a laptop's webhook receivers listen on loopback and without TLS
         "BEZANT_NOTIFICATION_ALLOW_HTTP": "true",
-        "BEZANT_NOTIFICATION_ALLOW_PRIVATE_TARGETS": "true",
+        "BEZANT_NOTIFICATION_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
     }
 
 
@@ -105,6 +114,7 @@ def _spec(
         command=[sys.executable, "-m", "bezant.cli.serve_process", service],
         environment={
             # a user's own settings come first, so that what the platform knows better wins
+            **LAPTOP_DEFAULTS,
             **inherited_settings(os.environ),
             **shared,
             "BEZANT_INSTANCE_ID": name,

@@ -16,6 +16,7 @@ from psycopg import AsyncConnection, sql
 
 from bezant.contracts.fleet import SERVICES, TENANT_SERVICES
 from bezant.foundation.database.migrations import control_migrations, digest, migrate, tenant_migrations
+from bezant.foundation.identity.certificates import self_signed_certificate
 from bezant.foundation.identity.internal_tokens import new_signing_key
 from bezant.foundation.secrets import (
     SecretMissing,
@@ -27,6 +28,8 @@ from bezant.foundation.secrets import (
 )
 
 PROVISIONER = "bezant_provisioner"
+CLIENT_NAME = "bezant-webhooks"
+"""How Bezant calls itself to receivers of webhooks that ask for a certificate."""
 Administrator = Mapping[str, Any]
 """Connection parameters (host, port, user, password, sslmode...) of a role that may create roles and databases."""
 
@@ -94,6 +97,15 @@ async def _prepare_keys(secrets: SecretStore) -> list[str]:
         key = base64.b64encode(random_secrets.token_bytes(32)).decode()
         await secrets.write(platform_secret_name("webhook-secrets"), {"key": key})
         done.append("made the key of the webhook secrets")
+    try:
+        await secrets.read(platform_secret_name("webhook-client-certificate"))
+    except SecretMissing:
+        certificate, private_key = self_signed_certificate(CLIENT_NAME)
+        await secrets.write(
+            platform_secret_name("webhook-client-certificate"),
+            {"certificate": certificate, "private_key": private_key},
+        )
+        done.append("made the client certificate of the webhooks")
     return done
 
 

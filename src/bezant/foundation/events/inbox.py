@@ -1,6 +1,7 @@
 """The inbox: each event takes effect once, however often it is delivered."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from psycopg import sql
 
@@ -27,3 +28,16 @@ async def claim_new(
             fresh.remove(event.id)
             claimed.append(event)
     return claimed
+
+
+async def prune_inbox(transaction: TenantTransaction, schema: str, *, before: UUID, limit: int) -> int:
+    """Forget the oldest events below an event id (`identifiers.first_id_at`), and return how many: `limit` at most.
+
+    Event ids are in the order of their making. Keep marks for longer than the outboxes keep what they published:
+    an emptied broker has that published again.
+    """
+    statement = sql.SQL(
+        "DELETE FROM {0}.inbox WHERE event_id IN "
+        "(SELECT event_id FROM {0}.inbox WHERE event_id < %s ORDER BY event_id LIMIT %s)"
+    ).format(sql.Identifier(schema))
+    return (await transaction.connection.execute(statement, (before, limit))).rowcount

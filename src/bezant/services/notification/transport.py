@@ -1,20 +1,30 @@
 """Webhook requests over HTTP: one POST, no redirects, only to addresses that are allowed."""
 
+import asyncio
+import os
 import socket
+import ssl
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 
+from bezant.contracts.card_numbers import holds_card_number
+from bezant.contracts.problems import Problem
 from bezant.services.notification.domain.problems import EndpointUrlRefused
-from bezant.services.notification.domain.targets import check_url, is_public_address
+from bezant.services.notification.domain.retry_after import retry_after_seconds
+from bezant.services.notification.domain.targets import Network, check_url, is_allowed_address, refused
 from bezant.services.notification.settings import NotificationSettings
+from bezant.services.notification.storage.client_certificate import ClientCertificate
 
-_MAX_ANSWER_BYTES: Final = 16 * 1024
+_KEPT_ANSWER_BYTES: Final = 2 * 1024
 _MAX_ERROR_CHARACTERS: Final = 200
+_RESOLVE_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +34,32 @@ class Answer:
     status_code: int | None
     error: str | None
     duration_ms: int
+    retry_after_seconds: float | None = None
+    body: str = ""
+    """The beginning of what the receiver answered."""
+    permanent: bool = False
+    """Whether trying again is of no use."""
 
 
 class _TargetRefused(OSError):
     """The name resolves to an address that webhooks are not sent to."""
 
 
-class _PublicResolver(AbstractResolver):
-    """Resolves names, and refuses addresses of our own network: a name may point there by the time of a delivery."""
+class _GuardedResolver(AbstractResolver):
+    """Resolves names, and gives only addresses that webhooks may go to: what is connected to is what was checked."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Sequence[Network]) -> None:
         self._resolver = DefaultResolver()
+        self._allowed = allowed
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
-        allowed = [each for each in found if is_public_address(each["host"])]
-        if not allowed:
+        passed = [each for each in found if is_allowed_address(each["host"], self._allowed)]
+        if not passed:
             raise _TargetRefused(f"{host} resolves to no public address")
-        return allowed
+        return passed
 
     async def close(self) -> None:
         await self._resolver.close()
@@ -52,50 +68,113 @@ class _PublicResolver(AbstractResolver):
 class WebhookTransport:
     """Sends requests; connections to receivers are kept open and reused."""
 
-    def __init__(self, settings: NotificationSettings) -> None:
+    def __init__(self, settings: NotificationSettings, certificate: ClientCertificate) -> None:
         self._settings = settings
+        self._networks = settings.networks
+        self._certificate = certificate
         self._session: aiohttp.ClientSession | None = None
+        self._plain_tls: ssl.SSLContext | None = None
+        self._mutual_tls: tuple[str, ssl.SSLContext] | None = None
 
-    async def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    async def check(self, url: str) -> None:
+        """Raise `EndpointUrlRefused` unless webhooks may go to the URL, by what it says and by what it resolves to.
+
+        A name that does not resolve passes: it may a minute later, and each delivery looks again.
+        """
+        host = check_url(url, allow_http=self._settings.allow_http, allowed=self._networks)
+        try:
+            async with asyncio.timeout(_RESOLVE_SECONDS):
+                found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError, TimeoutError):
+            return
+        if not all(is_allowed_address(str(each[4][0]), self._networks) for each in found):
+            raise refused(host)
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes, *, client_certificate: bool) -> Answer:
         """Send one request. Never raises: whatever goes wrong is an answer."""
         started = time.perf_counter()
-        status_code, error = None, None
+        status_code, error, retry_after, answered = None, None, None, b""
         try:
             # The settings may have become stricter since the endpoint was made.
-            check_url(
-                url,
-                allow_http=self._settings.allow_http,
-                allow_private_targets=self._settings.allow_private_targets,
-            )
-            async with self._opened().post(url, data=body, headers=headers, allow_redirects=False) as response:
+            check_url(url, allow_http=self._settings.allow_http, allowed=self._networks)
+            context = await self._tls(client_certificate=client_certificate)
+            async with self._opened().post(
+                url, data=body, headers=headers, allow_redirects=False, ssl=context
+            ) as response:
                 status_code = response.status
+                retry_after = response.headers.get("retry-after")
                 # Read a little, so that the connection can be used again; what is longer is cut off.
-                await response.content.read(_MAX_ANSWER_BYTES)
-        except EndpointUrlRefused as refused:
-            error = refused.detail
+                answered = await response.content.read(_KEPT_ANSWER_BYTES)
+        except (EndpointUrlRefused, Problem) as refusal:
+            error = refusal.detail
         except TimeoutError:
-            error = f"no answer within {self._settings.request_timeout_seconds:g} s"
+            # Also when the status came in time and the body did not: whether it was taken is then not known.
+            status_code, error = None, f"no answer within {self._settings.request_timeout_seconds:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as failed:
             if status_code is None:
-                error = f"{type(failed).__name__}: {failed}"[:_MAX_ERROR_CHARACTERS]
+                error = _reason(failed)
         if status_code is not None and not 200 <= status_code < 300:
             error = f"answered {status_code}"
-        return Answer(status_code, error, round((time.perf_counter() - started) * 1000))
+        return Answer(
+            status_code,
+            error,
+            round((time.perf_counter() - started) * 1000),
+            retry_after_seconds(retry_after, now=datetime.now(UTC)),
+            _storable(answered),
+        )
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            options: dict[str, Any] = {"limit": 0, "ttl_dns_cache": 30}
-            if not self._settings.allow_private_targets:
-                options["resolver"] = _PublicResolver()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(**options),
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, resolver=_GuardedResolver(self._networks)),
                 timeout=aiohttp.ClientTimeout(total=self._settings.request_timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
             )
         return self._session
 
+    async def _tls(self, *, client_certificate: bool) -> ssl.SSLContext:
+        """Return the TLS parameters of a request. Raises `ClientCertificateUnavailable`."""
+        if not client_certificate:
+            if self._plain_tls is None:
+                self._plain_tls = self._context()
+            return self._plain_tls
+        pair = await self._certificate.read()
+        if self._mutual_tls is None or self._mutual_tls[0] != pair.certificate:
+            context = self._context()
+            _load(context, pair.certificate + pair.private_key)
+            self._mutual_tls = pair.certificate, context
+        return self._mutual_tls[1]
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self._settings.ca_file is not None:
+            context.load_verify_locations(self._settings.ca_file)
+        return context
+
     async def close(self) -> None:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+
+
+def _reason(failed: Exception) -> str:
+    # aiohttp's own words about a connection hold the address of an object in memory and not always the reason.
+    cause: object = failed.os_error if isinstance(failed, aiohttp.ClientConnectorError) else failed
+    return f"{type(failed).__name__}: {cause}"[:_MAX_ERROR_CHARACTERS]
+
+
+def _load(context: ssl.SSLContext, pem: str) -> None:
+    """Load a certificate with its key. OpenSSL reads a file: one in memory, so that the key is on no disk."""
+    descriptor = os.memfd_create("bezant-client-certificate")
+    try:
+        os.write(descriptor, pem.encode())
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def _storable(answered: bytes) -> str:
+    text: Any = answered.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    return "(holds what reads as a card number)" if holds_card_number(text) else str(text)

@@ -6,41 +6,47 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from bezant.contracts.card_numbers import refuse_card_numbers
-from bezant.contracts.problems import InvalidCursor
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
 from bezant.foundation.identity.api_keys import Caller
 from bezant.foundation.tenancy import TenantDatabases
+from bezant.services.notification.api.delivery_routes import delivery_routes
 from bezant.services.notification.api.schemas import (
-    DeliveryDetailOut,
-    DeliveryOut,
+    ClientCertificateOut,
     EndpointChangeIn,
     EndpointIn,
     EndpointOut,
     NewEndpointOut,
-    ReplayIn,
-    ReplayOut,
     RotationIn,
     RotationOut,
-    TestEventOut,
 )
-from bezant.services.notification.domain.messages import DeliveryStatus
+from bezant.services.notification.domain.messages import EndpointKind
 from bezant.services.notification.operations.dispatch import Dispatcher
 from bezant.services.notification.operations.manage_endpoints import ManageEndpoints
-from bezant.services.notification.operations.read_deliveries import list_deliveries, read_delivery
-from bezant.services.notification.operations.replay_messages import replay_messages
-from bezant.services.notification.operations.send_test_event import send_test_event
+from bezant.services.notification.storage.client_certificate import ClientCertificate
 
 Reader = Annotated[Caller, Depends(require("webhooks:read"))]
 Writer = Annotated[Caller, Depends(require("webhooks:write"))]
-_MAX_SEQUENCE = 2**63 - 1
 
 
-def public_router(databases: TenantDatabases, endpoints: ManageEndpoints, dispatcher: Dispatcher) -> APIRouter:
+def public_router(
+    databases: TenantDatabases, endpoints: ManageEndpoints, dispatcher: Dispatcher, certificate: ClientCertificate
+) -> APIRouter:
     """Return the routes under /v1/webhook-endpoints."""
     router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
+    _certificate_route(router, certificate)
     _endpoint_routes(router, endpoints, dispatcher)
-    _delivery_routes(router, databases, dispatcher)
+    delivery_routes(router, databases, dispatcher, EndpointKind.WEBHOOK)
     return router
+
+
+def _certificate_route(router: APIRouter, certificate: ClientCertificate) -> None:
+    @router.get("/client-certificate", summary="The certificate that Bezant shows to receivers")
+    async def get_client_certificate(caller: Reader) -> ClientCertificateOut:
+        """For receivers with mutual TLS: trust this certificate, and set `client_certificate` on the endpoint."""
+        pair = await certificate.read()
+        return ClientCertificateOut(
+            certificate=pair.certificate, fingerprint_sha256=pair.fingerprint, expires_at=pair.expires_at
+        )
 
 
 def _endpoint_routes(router: APIRouter, endpoints: ManageEndpoints, dispatcher: Dispatcher) -> None:
@@ -53,6 +59,8 @@ def _endpoint_routes(router: APIRouter, endpoints: ManageEndpoints, dispatcher: 
             url=body.url,
             description=body.description,
             event_filters=body.event_filters,
+            signatures=body.signatures,
+            client_certificate=body.client_certificate,
             actor=caller.actor,
         )
         return NewEndpointOut(**EndpointOut.of(endpoint).model_dump(), secret=secret)
@@ -87,64 +95,14 @@ def _endpoint_routes(router: APIRouter, endpoints: ManageEndpoints, dispatcher: 
     @router.post("/{endpoint_id}/rotate-secret", summary="Replace an endpoint's secret")
     async def post_rotation(endpoint_id: UUID, caller: Writer, body: RotationIn | None = None) -> RotationOut:
         """Messages carry signatures of both secrets until the old one expires."""
-        secret, expires_at = await endpoints.rotate_secret(
+        rotation = await endpoints.rotate_secret(
             caller.tenant,
             endpoint_id,
             overlap_seconds=(body or RotationIn()).overlap_seconds,
             actor=caller.actor,
         )
-        return RotationOut(secret=secret, previous_secret_expires_at=expires_at)
-
-
-def _delivery_routes(router: APIRouter, databases: TenantDatabases, dispatcher: Dispatcher) -> None:
-    @router.get("/{endpoint_id}/deliveries", summary="List an endpoint's deliveries, newest first")
-    async def get_deliveries(
-        endpoint_id: UUID,
-        caller: Reader,
-        status: DeliveryStatus | None = None,
-        limit: page_limit = 50,
-        cursor: str | None = None,
-    ) -> Page[DeliveryOut]:
-        found = await list_deliveries(
-            databases,
-            caller.tenant,
-            endpoint_id,
-            status=status,
-            before_sequence=_sequence_in(cursor),
-            limit=limit + 1,
+        return RotationOut(
+            secret=rotation.secret,
+            public_key=rotation.public_key,
+            previous_secret_expires_at=rotation.previous_expires_at,
         )
-        page = found[:limit]
-        return Page(
-            data=[DeliveryOut.of(delivery) for delivery in page],
-            next_cursor=encode_cursor(UUID(int=page[-1].sequence)) if len(found) > limit else None,
-        )
-
-    @router.get("/{endpoint_id}/deliveries/{message_id}", summary="One delivery with its attempts")
-    async def get_delivery(endpoint_id: UUID, message_id: UUID, caller: Reader) -> DeliveryDetailOut:
-        detail = await read_delivery(databases, caller.tenant, endpoint_id, message_id)
-        return DeliveryDetailOut.of_detail(detail)
-
-    @router.post("/{endpoint_id}/replay", status_code=202, summary="Send messages again")
-    async def post_replay(endpoint_id: UUID, body: ReplayIn, caller: Writer) -> ReplayOut:
-        """They keep their ids and sequence numbers, so that a receiver can tell what it knows already."""
-        await dispatcher.guard(caller.tenant)
-        replayed = await replay_messages(databases, caller.tenant, endpoint_id, body.selection(), actor=caller.actor)
-        dispatcher.wake(caller.tenant)
-        return ReplayOut(replayed=replayed)
-
-    @router.post("/{endpoint_id}/test", status_code=202, summary="Send a test event")
-    async def post_test(endpoint_id: UUID, caller: Writer) -> TestEventOut:
-        """Sent whatever the endpoint's filters are; GET its delivery to see how it went."""
-        await dispatcher.guard(caller.tenant)
-        message_id, sequence = await send_test_event(databases, caller.tenant, endpoint_id)
-        dispatcher.wake(caller.tenant)
-        return TestEventOut(id=message_id, sequence=sequence)
-
-
-def _sequence_in(cursor: str | None) -> int | None:
-    last = decode_cursor(cursor)
-    if last is None:
-        return None
-    if last.int > _MAX_SEQUENCE:
-        raise InvalidCursor("this cursor did not come from this list; start again without one")
-    return last.int

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bezant.contracts.annotations import Text
+from bezant.contracts.annotations import Instant, Text
 from bezant.services.notification.domain.endpoints import Attempt, Delivery, DeliveryDetail, Endpoint
 from bezant.services.notification.domain.messages import DeliveryStatus, EndpointStatus
+from bezant.services.notification.domain.signatures import SignatureScheme
 from bezant.services.notification.operations.manage_endpoints import EndpointChange
 from bezant.services.notification.operations.replay_messages import ReplaySelection
 
@@ -22,10 +23,21 @@ EventFilters = Annotated[
         min_length=1,
         max_length=50,
         examples=[["payment.*", "fraud.case_opened"]],
-        description="Event types (payment.captured), families (payment.*) or everything (*)",
+        description="Event types (payment.captured), patterns with one * in a part (payment.*, *.frozen, "
+        "payment.refund*) or everything (*)",
     ),
 ]
 Sequence = Annotated[int, Field(ge=1, le=_MAX_SEQUENCE, strict=True)]
+
+
+Signatures = Annotated[
+    list[SignatureScheme],
+    Field(
+        min_length=1,
+        max_length=2,
+        description="How messages are signed: v1 is HMAC-SHA256 with `secret`, v1a is Ed25519 for `public_key`",
+    ),
+]
 
 
 class _Strict(BaseModel):
@@ -38,6 +50,8 @@ class EndpointIn(_Strict):
     url: Url
     description: Description = ""
     event_filters: EventFilters = ["*"]
+    signatures: Signatures = [SignatureScheme.HMAC]
+    client_certificate: bool = Field(False, description="Show Bezant's client certificate to the receiver (mutual TLS)")
 
 
 class EndpointChangeIn(_Strict):
@@ -47,11 +61,15 @@ class EndpointChangeIn(_Strict):
     description: Description | None = None
     event_filters: EventFilters | None = None
     status: Literal["enabled", "disabled"] | None = None
+    signatures: Signatures | None = None
+    client_certificate: bool | None = None
 
     def change(self) -> EndpointChange:
         """Return the change."""
         status = None if self.status is None else EndpointStatus(self.status)
-        return EndpointChange(self.url, self.description, self.event_filters, status)
+        return EndpointChange(
+            self.url, self.description, self.event_filters, status, self.signatures, self.client_certificate
+        )
 
 
 class EndpointOut(BaseModel):
@@ -64,7 +82,15 @@ class EndpointOut(BaseModel):
     status: EndpointStatus
     status_reason: str | None = Field(description="Why Bezant disabled it, if Bezant did")
     last_sequence: int = Field(description="`bezant-sequence` of the newest message")
+    signatures: list[SignatureScheme]
+    public_key: str | None = Field(description="`whpk_...`, verifies the v1a signatures")
+    previous_public_key: str | None = Field(description="While the key before it still signs")
+    client_certificate: bool
     previous_secret_expires_at: datetime | None
+    failing_since: datetime | None = Field(description="Since when every attempt has failed")
+    paused_until: datetime | None = Field(
+        description="Nothing is sent before: the endpoint failed several times in a row, or asked for a rest"
+    )
     created_at: datetime
     updated_at: datetime
 
@@ -79,6 +105,12 @@ class EndpointOut(BaseModel):
             status=endpoint.status,
             status_reason=endpoint.status_reason,
             last_sequence=endpoint.last_sequence,
+            signatures=endpoint.signatures,
+            public_key=endpoint.public_key,
+            previous_public_key=endpoint.previous_public_key,
+            client_certificate=endpoint.client_certificate,
+            failing_since=endpoint.failing_since,
+            paused_until=endpoint.paused_until,
             previous_secret_expires_at=endpoint.previous_secret_expires_at,
             created_at=endpoint.created_at,
             updated_at=endpoint.updated_at,
@@ -101,7 +133,16 @@ class RotationOut(BaseModel):
     """The new secret, which is shown this once."""
 
     secret: str
+    public_key: str | None = Field(description="The new key that verifies v1a signatures, if the endpoint has one")
     previous_secret_expires_at: datetime
+
+
+class ClientCertificateOut(BaseModel):
+    """What Bezant shows to receivers that ask for a client certificate: have yours trust it."""
+
+    certificate: str = Field(description="PEM")
+    fingerprint_sha256: str
+    expires_at: datetime
 
 
 class DeliveryOut(BaseModel):
@@ -149,6 +190,7 @@ class AttemptOut(BaseModel):
     duration_ms: int
     status_code: int | None
     error: str | None
+    answer_body: str | None = Field(description="The first 2 KiB of what the receiver answered")
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
@@ -159,6 +201,7 @@ class AttemptOut(BaseModel):
             duration_ms=attempt.duration_ms,
             status_code=attempt.status_code,
             error=attempt.error,
+            answer_body=attempt.answer_body,
         )
 
 
@@ -179,20 +222,28 @@ class DeliveryDetailOut(DeliveryOut):
 
 
 class ReplayIn(_Strict):
-    """Which messages to send again: by id, from a sequence number on, or by a range; `status` narrows it down."""
+    """Which messages to send again: by id, from a sequence number on, by a range of sequence numbers or of time.
+
+    `status` narrows it down, or chooses alone: `{"status": "dead"}` is every dead letter.
+    """
 
     message_ids: list[UUID] | None = Field(None, min_length=1, max_length=1_000)
     since_sequence: Sequence | None = Field(None, description="This one and all later ones")
     from_sequence: Sequence | None = None
     to_sequence: Sequence | None = None
+    from_time: Instant | None = Field(None, description="Enqueued at this time or later")
+    to_time: Instant | None = Field(None, description="Enqueued before this time")
     status: DeliveryStatus | None = Field(None, description="Only those of this status, for example dead")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         by_range = self.from_sequence is not None or self.to_sequence is not None
-        ways = [self.message_ids is not None, self.since_sequence is not None, by_range]
-        if sum(ways) != 1:
-            raise ValueError("give message_ids, or since_sequence, or from_sequence and to_sequence")
+        by_time = self.from_time is not None or self.to_time is not None
+        ways = sum([self.message_ids is not None, self.since_sequence is not None, by_range, by_time])
+        if ways > 1 or (ways == 0 and self.status is None):
+            raise ValueError(
+                "give message_ids, since_sequence, from_sequence and to_sequence, from_time and to_time, or only status"
+            )
         if by_range and (self.from_sequence is None or self.to_sequence is None):
             raise ValueError("give both from_sequence and to_sequence")
         return self
@@ -203,6 +254,8 @@ class ReplayIn(_Strict):
             message_ids=self.message_ids,
             from_sequence=self.since_sequence or self.from_sequence or 1,
             to_sequence=self.to_sequence or _MAX_SEQUENCE,
+            from_time=self.from_time,
+            to_time=self.to_time,
             status=self.status,
         )
 
@@ -211,6 +264,10 @@ class ReplayOut(BaseModel):
     """How many messages are sent again."""
 
     replayed: int
+    next_sequence: int | None = Field(
+        description="Where to go on (`since_sequence`, or `from_sequence` of the same range): one request sends "
+        "10,000 messages at most. Null when that was all"
+    )
 
 
 class TestEventOut(BaseModel):

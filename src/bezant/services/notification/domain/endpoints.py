@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from bezant.services.notification.domain.messages import DeliveryStatus, EndpointStatus
+from bezant.services.notification.domain.messages import DeliveryStatus, EndpointKind, EndpointStatus
+from bezant.services.notification.domain.signatures import SignatureScheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,9 @@ class Endpoint:
     """Where a tenant wants to be told what happens. Its secret is never among this."""
 
     id: UUID
+    kind: EndpointKind
     url: str
+    """For e-mail `mailto:` and the address."""
     description: str
     event_filters: list[str]
     status: EndpointStatus
@@ -21,6 +24,21 @@ class Endpoint:
     updated_at: datetime
     previous_secret_expires_at: datetime | None
     last_sequence: int
+    signatures: list[SignatureScheme]
+    public_key: str | None
+    previous_public_key: str | None
+    """Only while it still signs."""
+    client_certificate: bool
+    """Whether Bezant shows its own certificate to the receiver (mutual TLS)."""
+    failing_since: datetime | None
+    """Since when every attempt has failed."""
+    paused_until: datetime | None
+    """Nothing is sent before: the endpoint failed too often, or asked for a rest."""
+
+    @property
+    def address(self) -> str:
+        """The mail address of an e-mail subscription."""
+        return self.url.removeprefix("mailto:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,8 @@ class Attempt:
     duration_ms: int
     status_code: int | None
     error: str | None
+    answer_body: str | None
+    """The beginning of what the receiver answered."""
 
 
 @dataclass(frozen=True, slots=True)

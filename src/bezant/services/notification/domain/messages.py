@@ -22,6 +22,15 @@ class DeliveryStatus(StrEnum):
     """The endpoint was deleted before it could be delivered."""
 
 
+class EndpointKind(StrEnum):
+    """How an endpoint is told."""
+
+    WEBHOOK = "webhook"
+    """A signed POST."""
+    EMAIL = "email"
+    """A mail to an address whose owner has confirmed it."""
+
+
 class EndpointStatus(StrEnum):
     """Whether an endpoint gets messages."""
 

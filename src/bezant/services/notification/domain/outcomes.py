@@ -13,9 +13,23 @@ class Outcome(NamedTuple):
     delay_seconds: float | None = None
 
 
-def outcome_of(attempts_made: int, status_code: int | None, *, compression: float, chance: float) -> Outcome:
-    """Return what becomes of a delivery whose attempt was answered with a status code, or not at all (None)."""
+def outcome_of(
+    attempts_made: int,
+    status_code: int | None,
+    *,
+    compression: float,
+    chance: float,
+    retry_after_seconds: float | None = None,
+    permanent: bool = False,
+) -> Outcome:
+    """Return what becomes of a delivery whose attempt was answered with a status code, or not at all (None).
+
+    `retry_after_seconds` is what the receiver asked for: the next attempt is made no earlier. A `permanent`
+    failure (an address that a mail server refuses for good) is not tried again.
+    """
     if status_code is not None and is_success(status_code):
         return Outcome(DeliveryStatus.DELIVERED)
-    delay = delay_before_next_attempt(attempts_made, compression=compression, chance=chance)
-    return Outcome(DeliveryStatus.DEAD) if delay is None else Outcome(DeliveryStatus.PENDING, delay)
+    delay = None if permanent else delay_before_next_attempt(attempts_made, compression=compression, chance=chance)
+    if delay is None:
+        return Outcome(DeliveryStatus.DEAD)
+    return Outcome(DeliveryStatus.PENDING, max(delay, retry_after_seconds or 0.0))

@@ -43,3 +43,45 @@ class EndpointDisabled(Conflict):
 
     code = "webhook_endpoint_disabled"
     title = "The webhook endpoint is disabled"
+
+
+class EmailNotOffered(Conflict):
+    """This deployment has no mail server."""
+
+    code = "email_not_offered"
+    title = "E-mail is not offered here"
+
+
+class EmailAddressRefused(Unprocessable):
+    """A mail address that cannot be written to."""
+
+    code = "email_address_refused"
+    title = "The mail address is not valid"
+
+
+class ConfirmationInvalid(Unprocessable):
+    """The code is not the one that was sent to the address, or has expired."""
+
+    code = "email_confirmation_invalid"
+    title = "The confirmation code is not valid"
+
+
+class EmailUnconfirmed(Conflict):
+    """The owner of the address has not confirmed it yet."""
+
+    code = "email_unconfirmed"
+    title = "The mail address is not confirmed"
+
+
+class EmailTemplateInvalid(Unprocessable):
+    """A template for no event type, or with a place that is never filled."""
+
+    code = "email_template_invalid"
+    title = "The e-mail template is not valid"
+
+
+class EmailTemplateNotFound(NotFound):
+    """The tenant has no template of its own for this event type."""
+
+    code = "email_template_not_found"
+    title = "E-mail template not found"

@@ -1,7 +1,12 @@
 """The events of the notification service: who changed where a tenant's webhooks go."""
 
 from bezant.contracts.events import NOTIFICATION_EVENTS, Event
-from bezant.contracts.notification_events import EndpointChangeKind, MessagesReplayed, WebhookEndpointChanged
+from bezant.contracts.notification_events import (
+    EmailTemplateChanged,
+    EndpointChangeKind,
+    MessagesReplayed,
+    WebhookEndpointChanged,
+)
 from bezant.services.notification.domain.endpoints import Endpoint
 
 
@@ -30,4 +35,15 @@ def messages_replayed(endpoint: Endpoint, count: int, *, actor: str) -> Event:
         subject=str(endpoint.id),
         actor=actor,
         data=MessagesReplayed(endpoint_id=endpoint.id, message_count=count),
+    )
+
+
+def template_changed(event_type: str, *, removed: bool, actor: str) -> Event:
+    """Return the event that says whose words the tenant's e-mails have."""
+    return Event(
+        type="email_template.removed" if removed else "email_template.changed",
+        topic=NOTIFICATION_EVENTS,
+        subject=event_type,
+        actor=actor,
+        data=EmailTemplateChanged(event_type=event_type),
     )

@@ -8,24 +8,23 @@ load a round carries many deliveries.
 import asyncio
 import logging
 import random
-import time
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import psycopg
-from cryptography.exceptions import InvalidTag
 
 from bezant.contracts.problems import NotFound, Problem, TenantNotActive
 from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
-from bezant.services.notification.domain.messages import asks_to_stop
+from bezant.services.notification.domain.messages import EndpointKind, asks_to_stop
 from bezant.services.notification.domain.outcomes import outcome_of
-from bezant.services.notification.domain.room import Room
-from bezant.services.notification.domain.signatures import headers
+from bezant.services.notification.domain.room import Room, share_of
+from bezant.services.notification.domain.templates import Template
 from bezant.services.notification.events.publishes import endpoint_changed
 from bezant.services.notification.metrics import ATTEMPT_SECONDS, ATTEMPTS, IN_FLIGHT
-from bezant.services.notification.operations.manage_endpoints import endpoint_in
+from bezant.services.notification.operations.manage_templates import templates_of
+from bezant.services.notification.operations.send import Sender
 from bezant.services.notification.settings import NotificationSettings
 from bezant.services.notification.storage.delivery_queue import (
     Attempted,
@@ -35,9 +34,9 @@ from bezant.services.notification.storage.delivery_queue import (
     disable,
     next_due,
     settle,
+    settle_circuits,
 )
-from bezant.services.notification.storage.secret_box import SecretBox
-from bezant.services.notification.transport import Answer, WebhookTransport
+from bezant.services.notification.storage.endpoints import endpoint_in
 
 _log = logging.getLogger(__name__)
 _GATHER_SECONDS: Final = 0.005
@@ -45,6 +44,7 @@ _MAX_WAIT_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 0.5
 _ACTOR: Final = "service:notification"
 _GONE: Final = "the receiver answered 410 Gone"
+_QUICK_MS: Final = 1_000
 
 
 class InFlight:
@@ -68,8 +68,7 @@ class TenantDelivery:
         tenant_id: UUID,
         *,
         databases: TenantDatabases,
-        box: SecretBox,
-        transport: WebhookTransport,
+        sender: Sender,
         settings: NotificationSettings,
         in_flight: InFlight,
         rooms: dict[UUID, Room],
@@ -77,8 +76,7 @@ class TenantDelivery:
         """`rooms` outlives the run, so that a dead endpoint is remembered as one."""
         self._tenant_id = tenant_id
         self._databases = databases
-        self._box = box
-        self._transport = transport
+        self._sender = sender
         self._settings = settings
         self._in_flight = in_flight
         self._rooms = rooms
@@ -127,25 +125,38 @@ class TenantDelivery:
 
     async def _round(self) -> NextDue:
         attempted, self._attempted = self._attempted, []
-        gone = list({each.claimed.endpoint_id for each in attempted if asks_to_stop(each.answer.status_code or 0)})
+        gone = list({each.claimed.endpoint_id for each in attempted if _asks_to_stop(each)})
+        failing = {endpoint_id for endpoint_id, room in self._rooms.items() if room.failing}
 
-        async def work(tx: TenantTransaction) -> tuple[list[Claimed], NextDue]:
+        async def work(tx: TenantTransaction) -> tuple[list[Claimed], dict[str, Template], NextDue]:
             if attempted:
                 await settle(tx, attempted)
-            for endpoint_id in await disable(tx, gone, _GONE) if gone else ():
-                tx.emit(endpoint_changed("changed", await endpoint_in(tx, endpoint_id), actor=_ACTOR))
+                hopeless = await settle_circuits(
+                    tx,
+                    attempted,
+                    known_failing=failing,
+                    compression=self._settings.schedule_compression,
+                    give_up_hours=self._settings.give_up_hours,
+                )
+                await self._disable(tx, gone, _GONE)
+                reason = f"nothing was taken for {self._settings.give_up_hours} hours"
+                await self._disable(tx, hopeless, reason)
             claimed = await claim(
                 tx,
                 {endpoint_id: room.free for endpoint_id, room in self._rooms.items()},
                 first_room=self._settings.first_room,
-                total_room=self._in_flight.free,
+                total_room=share_of(
+                    self._in_flight.free, used=len(self._tasks), most=self._settings.max_in_flight_of_tenant
+                ),
                 lease_seconds=self._settings.lease_seconds,
             )
+            mailed = {each.event_type for each in claimed if each.kind is EndpointKind.EMAIL}
+            templates = await templates_of(tx, mailed) if mailed else {}
             # Asked for only when nothing more is due now: otherwise there will be another round anyway.
-            return claimed, NextDue(None, None) if claimed else await next_due(tx)
+            return claimed, templates, NextDue(None, None) if claimed else await next_due(tx)
 
         try:
-            claimed, due = await self._databases.run(self._tenant_id, work)
+            claimed, templates, due = await self._databases.run(self._tenant_id, work)
         except (TenantNotActive, NotFound):
             raise
         except (Problem, psycopg.Error) as error:
@@ -155,18 +166,25 @@ class TenantDelivery:
             _log.info("deliveries of tenant %s wait for its database: %s", self._tenant_id, type(error).__name__)
             await asyncio.sleep(_RETRY_SECONDS)
             return NextDue(None, None)
+        for done in attempted:
+            if done.answer.error is None:
+                self._rooms[done.claimed.endpoint_id].failing = False
         for each in claimed:
-            self._start(each)
+            self._start(each, templates.get(each.event_type))
         return due
 
-    def _start(self, claimed: Claimed) -> None:
+    async def _disable(self, tx: TenantTransaction, endpoint_ids: list[UUID], reason: str) -> None:
+        for endpoint_id in await disable(tx, endpoint_ids, reason) if endpoint_ids else ():
+            tx.emit(endpoint_changed("changed", await endpoint_in(tx, endpoint_id), actor=_ACTOR))
+
+    def _start(self, claimed: Claimed, template: Template | None) -> None:
         room = self._rooms.setdefault(
             claimed.endpoint_id, Room(limit=self._settings.first_room, most=self._settings.max_room)
         )
         room.in_flight += 1
         self._in_flight.count += 1
         IN_FLIGHT.inc()
-        task = asyncio.create_task(self._attempt(claimed, room))
+        task = asyncio.create_task(self._attempt(claimed, room, template))
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._ended(done, room))
 
@@ -180,37 +198,28 @@ class TenantDelivery:
             # The lease makes the delivery due again.
             _log.error("an attempt of tenant %s broke off", self._tenant_id, exc_info=error)
 
-    async def _attempt(self, claimed: Claimed, room: Room) -> None:
+    async def _attempt(self, claimed: Claimed, room: Room, template: Template | None) -> None:
         at = datetime.now(UTC)
-        answer = await self._send(claimed)
+        answer = await self._sender.send(claimed, template)
         failpoint("notification.after_sending")
         outcome = outcome_of(
             claimed.attempts,
             answer.status_code,
             compression=self._settings.schedule_compression,
             chance=random.random(),  # noqa: S311 - jitter
+            retry_after_seconds=answer.retry_after_seconds,
+            permanent=answer.permanent,
         )
         succeeded = answer.error is None
-        (room.succeeded if succeeded else room.failed)()
+        if succeeded:
+            room.succeeded(quickly=answer.duration_ms < _QUICK_MS)
+        else:
+            room.failed()
         (self._delivered if succeeded else self._failed).inc()
         ATTEMPT_SECONDS.observe(answer.duration_ms / 1000)
         self._attempted.append(Attempted(claimed, answer, outcome, at))
 
-    async def _send(self, claimed: Claimed) -> Answer:
-        try:
-            secrets = [
-                await self._box.open(claimed.endpoint_id, sealed)
-                for sealed in (claimed.secret, claimed.previous_secret)
-                if sealed is not None
-            ]
-        except (Problem, InvalidTag) as error:
-            return Answer(None, f"the signing secret cannot be read: {type(error).__name__}", 0)
-        body = claimed.body.encode()
-        signed = headers(
-            secrets,
-            message_id=str(claimed.message_id),
-            timestamp_seconds=int(time.time()),
-            sequence=claimed.sequence,
-            body=body,
-        )
-        return await self._transport.post(claimed.url, signed, body)
+
+def _asks_to_stop(attempted: Attempted) -> bool:
+    webhook = attempted.claimed.kind is EndpointKind.WEBHOOK
+    return webhook and asks_to_stop(attempted.answer.status_code or 0)

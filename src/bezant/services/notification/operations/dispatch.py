@@ -13,10 +13,9 @@ from bezant.foundation.due_work import GUARD_SECONDS, DueWork
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.notification.domain.room import Room
 from bezant.services.notification.operations.deliver_messages import InFlight, TenantDelivery
+from bezant.services.notification.operations.send import Sender
 from bezant.services.notification.settings import NotificationSettings
 from bezant.services.notification.storage.delivery_queue import NextDue
-from bezant.services.notification.storage.secret_box import SecretBox
-from bezant.services.notification.transport import WebhookTransport
 
 _log = logging.getLogger(__name__)
 DELIVERIES: Final = "deliveries"
@@ -32,14 +31,12 @@ class Dispatcher:
         *,
         databases: TenantDatabases,
         due_work: DueWork,
-        box: SecretBox,
-        transport: WebhookTransport,
+        sender: Sender,
         settings: NotificationSettings,
     ) -> None:
         self._databases = databases
         self._due_work = due_work
-        self._box = box
-        self._transport = transport
+        self._sender = sender
         self._settings = settings
         self._in_flight = InFlight(settings.max_in_flight)
         self._running: dict[UUID, tuple[TenantDelivery, asyncio.Task[NextDue]]] = {}
@@ -62,8 +59,7 @@ class Dispatcher:
         delivery = TenantDelivery(
             tenant_id,
             databases=self._databases,
-            box=self._box,
-            transport=self._transport,
+            sender=self._sender,
             settings=self._settings,
             in_flight=self._in_flight,
             rooms=self._rooms.setdefault(tenant_id, {}),
@@ -130,4 +126,4 @@ class Dispatcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._hints, return_exceptions=True)
-        await self._transport.close()
+        await self._sender.close()
