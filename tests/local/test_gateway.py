@@ -195,6 +195,24 @@ async def test_the_access_log_holds_neither_credentials_nor_query(fleet: Fleet) 
     assert "hidden" not in text
 
 
+async def test_a_callers_requests_go_to_one_replica_until_it_has_more_than_its_share(fleet: Fleet) -> None:
+    async def replica(path: str, key: str) -> str:
+        return (await fleet.get(path, authorization=f"Bearer {key}"))[1].split("\n")[0]
+
+    assert len({await replica("/v1/payments", "one") for _ in range(20)}) == 1
+    assert len({await replica("/v1/payments", f"key {number}") for number in range(30)}) == 2
+
+    async def one_after_the_other(count: int) -> list[str]:
+        return [await replica("/v1/payments/slow", "one") for _ in range(count)]
+
+    # a request counts as active once it has a connection, which the first of each client makes
+    answered = await asyncio.gather(*(one_after_the_other(4) for _ in range(20)))
+    later = [name for names in answered for name in names[1:]]
+    home = await replica("/v1/payments", "one")
+    share = later.count(home) / len(later)
+    assert 0.5 <= share <= 0.85, "about 1.5 times the mean of two replicas"
+
+
 async def test_requests_are_spread_over_replicas_and_none_is_lost_while_one_stops(fleet: Fleet) -> None:
     served: list[str] = []
     failures: list[int] = []

@@ -27,7 +27,7 @@ AGGREGATE_TOPICS: Final = (ACCOUNT_EVENTS, TRANSFER_EVENTS, PAYMENT_EVENTS, FRAU
 BROADCAST_TOPICS: Final = (TENANT_CREATED, TENANT_CHANGED)
 """Topics that every service instance reads in full."""
 PARTITIONS: Final[dict[str, int]] = {
-    **dict.fromkeys(AGGREGATE_TOPICS, 6),
+    **dict.fromkeys(AGGREGATE_TOPICS, 3),
     **dict.fromkeys(BROADCAST_TOPICS, 1),
     HEARTBEAT: 1,
 }

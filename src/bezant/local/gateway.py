@@ -41,9 +41,16 @@ INTERNAL_ROUTES: Final[Mapping[str, Sequence[str]]] = {
 }
 """Which service answers calls from other services; reachable on the internal listener alone."""
 
+BY_CALLER: Final[Sequence[Config]] = ({"header": {"header_name": "authorization"}},)
+"""The hash policy under which the requests of one API key go to the same replica."""
+
 ROUTE_TIMEOUT_SECONDS: Final = 15
 # shorter than the 75 s for which a service keeps an idle connection, so that it is never the service that closes
 UPSTREAM_IDLE_SECONDS: Final = 30
+# Requests of one key go to one replica, so that they are carried in groups and each replica holds connections to
+# fewer tenants; a replica with more than this share of the mean of active requests passes the rest on to the others
+# (https://research.google/pubs/consistent-hashing-with-bounded-loads/).
+_HASH_BALANCE_PERCENT: Final = 150
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 
 
@@ -75,9 +82,15 @@ def address(port: int) -> Config:
     return {"socket_address": {"address": HOST, "port_value": port}}
 
 
-def routes(name: str, table: Mapping[str, Sequence[str]], weights: Mapping[str, Mapping[str, int]]) -> Config:
+def routes(
+    name: str,
+    table: Mapping[str, Sequence[str]],
+    weights: Mapping[str, Mapping[str, int]],
+    *,
+    hash_policy: Sequence[Config] = (),
+) -> Config:
     """Return a route configuration (RDS). `weights` splits a service's requests over clusters; by default all of
-    them go to the cluster that is called like the service.
+    them go to the cluster that is called like the service. `hash_policy` says what chooses the replica.
     """
     entries = [
         {
@@ -86,6 +99,7 @@ def routes(name: str, table: Mapping[str, Sequence[str]], weights: Mapping[str, 
             "stat_prefix": f"{name}_{service}_{path.strip('/').replace('/', '_').replace('.', '_').replace('*', 'id')}",
             "route": {
                 **_target(service, weights.get(service, {})),
+                "hash_policy": list(hash_policy),
                 "timeout": f"{ROUTE_TIMEOUT_SECONDS}s",
                 "retry_policy": {
                     # only what provably never reached a handler is sent again
@@ -145,7 +159,8 @@ def cluster(name: str, endpoints_file: Path) -> Config:
         "name": name,
         "type": "EDS",
         "connect_timeout": "1s",
-        "lb_policy": "LEAST_REQUEST",
+        # by the route's hash; without one, at random
+        "lb_policy": "MAGLEV",
         "eds_cluster_config": {"service_name": name, "eds_config": from_file(endpoints_file)},
         "health_checks": [
             {
@@ -167,6 +182,7 @@ def cluster(name: str, endpoints_file: Path) -> Config:
             "healthy_panic_threshold": {"value": 0},
             # by default a change of health within 1 s of another waits, and requests go to the dead meanwhile
             "update_merge_window": "0s",
+            "consistent_hashing_lb_config": {"hash_balance_factor": _HASH_BALANCE_PERCENT},
         },
         "circuit_breakers": {
             "thresholds": [

@@ -65,8 +65,11 @@ class Gateway:
             self._write_endpoints(service)
         clusters = [gateway.cluster(service, directory / f"endpoints-{service}.json") for service in self._members]
         self._replace("clusters.json", gateway.discovery_response(clusters))
-        for name, table in (("public", gateway.PUBLIC_ROUTES), ("internal", gateway.INTERNAL_ROUTES)):
-            self._replace(f"routes-{name}.json", gateway.discovery_response([gateway.routes(name, table, {})]))
+        for routes in (
+            gateway.routes("public", gateway.PUBLIC_ROUTES, {}, hash_policy=gateway.BY_CALLER),
+            gateway.routes("internal", gateway.INTERNAL_ROUTES, {}),
+        ):
+            self._replace(f"routes-{routes['name']}.json", gateway.discovery_response([routes]))
 
     def _replace(self, name: str, config: Config) -> None:
         path = self._directory.gateway / name

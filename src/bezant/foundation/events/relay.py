@@ -10,6 +10,7 @@ cluster, so that one long transaction of one tenant would hold up the events of 
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,10 @@ from bezant.foundation.telemetry.metrics import RELAY_FAILURES, RELAYED_EVENTS
 _log = logging.getLogger(__name__)
 _BATCH = 500
 _CONCURRENT_TENANTS = 8
-_GATHER_SECONDS = 0.02
+# A busy tenant's relay rests for a multiple of the time that its last batch took: what the services commit meanwhile
+# goes out in one transaction and one request. The first event after a quiet moment goes out at once.
+_REST_FACTOR = 16
+_LONGEST_REST_SECONDS = 0.4
 _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 OutboxTransaction = Callable[[UUID], AbstractAsyncContextManager[AsyncConnection[Any]]]
@@ -79,13 +83,14 @@ class Relay:
         self._service = service
         self._waiting: dict[UUID, None] = {}
         self._again: set[UUID] = set()
+        self._resting: set[UUID] = set()
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._failures: dict[UUID, int] = {}
         self._stopping = False
 
     def wake(self, tenant_id: UUID) -> None:
         """Say that the tenant's outbox may hold something new. Returns at once."""
-        if tenant_id in self._running:
+        if tenant_id in self._running or tenant_id in self._resting:
             self._again.add(tenant_id)
         elif len(self._running) < _CONCURRENT_TENANTS:
             self._start(tenant_id)
@@ -93,22 +98,28 @@ class Relay:
             self._waiting[tenant_id] = None
 
     def _start(self, tenant_id: UUID) -> None:
+        began = time.monotonic()
         task = asyncio.create_task(self._relay(tenant_id))
         self._running[tenant_id] = task
-        task.add_done_callback(lambda _: self._finished(tenant_id))
+        task.add_done_callback(lambda _: self._finished(tenant_id, took_seconds=time.monotonic() - began))
 
-    def _finished(self, tenant_id: UUID) -> None:
+    def _finished(self, tenant_id: UUID, *, took_seconds: float) -> None:
         self._running.pop(tenant_id, None)
         if self._stopping:
             return
-        if tenant_id in self._again:
-            # A busy tenant's next batch gathers for some milliseconds: one transaction and one request for many.
-            self._again.discard(tenant_id)
-            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._wake_unless_stopping, tenant_id)
+        rest_seconds = min(_LONGEST_REST_SECONDS, took_seconds * _REST_FACTOR)
+        self._resting.add(tenant_id)
+        asyncio.get_running_loop().call_later(rest_seconds, self._rested, tenant_id)
         while self._waiting and len(self._running) < _CONCURRENT_TENANTS:
             following = next(iter(self._waiting))
             del self._waiting[following]
             self._start(following)
+
+    def _rested(self, tenant_id: UUID) -> None:
+        self._resting.discard(tenant_id)
+        if tenant_id in self._again:
+            self._again.discard(tenant_id)
+            self._wake_unless_stopping(tenant_id)
 
     async def _relay(self, tenant_id: UUID) -> None:
         try:
@@ -176,8 +187,11 @@ class Relay:
         return datetime.now(UTC) + timedelta(seconds=GUARD_SECONDS) if row is not None else None
 
     async def close(self) -> None:
-        """Publish what is under way and stop; the rest waits in the outbox."""
+        """Publish what was committed so far and stop; what does not get through waits in the outbox for others."""
         self._stopping = True
+        for tenant_id in {*self._waiting, *self._again} - self._running.keys():
+            self._start(tenant_id)
         self._waiting.clear()
+        self._again.clear()
         if self._running:
             await asyncio.wait(list(self._running.values()), timeout=6)
