@@ -89,7 +89,16 @@ async def control(postgres_server: PostgresServer, prepared: Secrets) -> AsyncIt
     yield made
     for database in made.opened:
         await database.close()
-    for table in ("placements", "api_keys", "tenants", "instances", "due_work", "parked_events"):
+    for table in (
+        "placements",
+        "api_keys",
+        "operators",
+        "sign_ins",
+        "tenants",
+        "instances",
+        "due_work",
+        "parked_events",
+    ):
         await made.as_superuser(f"DELETE FROM control.{table}")
 
 

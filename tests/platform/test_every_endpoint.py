@@ -20,8 +20,10 @@ ADMIN_ONLY = "/v1/tenants"
 
 def operations() -> Iterator[tuple[str, str]]:
     for path, methods in DOCUMENT["paths"].items():
-        for method in methods:
-            yield method.upper(), path
+        for method, operation in methods.items():
+            # Signing in is how one gets a key: it needs none.
+            if operation.get("security") != []:
+                yield method.upper(), path
 
 
 OPERATIONS = sorted(operations())
@@ -78,6 +80,13 @@ async def test_a_key_without_the_scope_is_refused(
 ) -> None:
     key = powerless[path.startswith(("/v1/transfers", "/v1/ledger"))]
     status, problem = await send(tenant.url, method, filled(path, str(uuid4())), key=key, body=b"{}")
+    if path == "/v1/sessions/current":
+        # Everybody may know who they are, and end their own session, which a key is not.
+        assert status in (200, 409)
+        return
+    if path == "/v1/api-keys/{key_id}/rotate":
+        assert status in (403, 404)
+        return
     # What is asked is looked at after who asks, or before: never is anything done.
     assert status in (400, 403), problem
     if status == 400:
@@ -99,6 +108,7 @@ async def full_key(other_tenant: TestTenant, admin: BezantClient) -> str:
     scopes = [
         "accounts:read", "accounts:write", "payments:read", "payments:write", "transfers:read", "ledger:write",
         "fraud:read", "fraud:write", "webhooks:read", "webhooks:write", "audit:read", "audit:write", "keys:write",
+        "approvals:read", "approvals:write", "people:read", "people:write",
     ]  # fmt: skip
     made = await admin.post("/v1/api-keys", {"name": "all", "scopes": scopes, "tenant_id": other_tenant.id})
     return str(made["api_key"])

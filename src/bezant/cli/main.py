@@ -16,6 +16,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "events": "bezant.cli.events",
     "webhooks": "bezant.cli.webhooks",
     "audit": "bezant.cli.audit",
+    "operator": "bezant.cli.operator",
     "admin": "bezant.cli.admin",
     "contracts": "bezant.cli.contracts",
     "topology": "bezant.cli.topology",

@@ -62,6 +62,9 @@ def up(
         list[str] | None,
         typer.Option(metavar="SERVICE", help="Leave a service out, to run it yourself with `serve`; repeatable."),
     ] = None,
+    sign_in: Annotated[
+        bool, typer.Option("--sign-in", help="Start an OpenID provider too, for people to sign in with.")
+    ] = False,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
     detach: Annotated[bool, typer.Option("--detach", help="Return when everything is ready.")] = False,
 ) -> None:
@@ -98,6 +101,7 @@ def up(
                 kafka_bootstrap=parts.get("kafka"),
             ),
             environment=_pairs(setting or [], "--set"),
+            sign_in=sign_in,
             log_level=log_level.upper(),
         )
         platform = LocalPlatform(options)

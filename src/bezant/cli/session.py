@@ -34,7 +34,7 @@ def key_of(data_dir: Path, name: str | None) -> str:
     """
     keyring = Keyring(data_dir)
     if name is None:
-        tenants = [known for known in keyring.names() if known != "admin"]
+        tenants = [known for known in keyring.names() if known != "admin" and not known.startswith("session")]
         if len(tenants) != 1:
             raise typer.BadParameter(f"say --tenant; the keyring has {', '.join(tenants) or 'none'}")
         name = tenants[0]
@@ -45,8 +45,8 @@ def key_of(data_dir: Path, name: str | None) -> str:
     return api_key
 
 
-def speak(url: str, api_key: str, work: Callable[[BezantClient], Awaitable[T]]) -> T:
-    """Run the work with a client; a refusal becomes one message and exit code 1."""
+def speak(url: str, api_key: str | None, work: Callable[[BezantClient], Awaitable[T]]) -> T:
+    """Run the work with a client; a refusal becomes one message and exit code 1. No key is for signing in."""
 
     async def run() -> T:
         async with BezantClient(url, api_key) as client:

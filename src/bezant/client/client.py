@@ -32,9 +32,12 @@ class ApiProblem(Exception):
 class BezantClient:
     """Sends requests to the gateway. Safe to share between tasks."""
 
-    def __init__(self, url: str, api_key: str, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, api_key: str | None, *, timeout_seconds: float = 30.0) -> None:
         self._url = url.rstrip("/")
-        self._headers = {"authorization": f"Bearer {api_key}", "content-type": "application/json"}
+        self._headers = {"content-type": "application/json"}
+        # Without a key only what needs none can be asked: signing in.
+        if api_key is not None:
+            self._headers["authorization"] = f"Bearer {api_key}"
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 

@@ -28,6 +28,9 @@ from bezant.contracts.payment_events import PaymentEvent, PaymentRescored
 from bezant.contracts.tenant_events import (
     ApiKeyCreated,
     ApiKeyRevoked,
+    ApiKeyRotated,
+    OperatorChanged,
+    OperatorSignedIn,
     TenantDatabaseEvent,
     TenantPoliciesChanged,
     TenantStateChanged,
@@ -59,6 +62,9 @@ EVENT_CATALOGUE: Final[Mapping[str, PublishedEvent]] = MappingProxyType(
     | _all(TENANT_CHANGED, TenantPoliciesChanged, ["tenant.policies_changed"])
     | _all(TENANT_CHANGED, ApiKeyCreated, ["tenant.api_key_created"])
     | _all(TENANT_CHANGED, ApiKeyRevoked, ["tenant.api_key_revoked"])
+    | _all(TENANT_CHANGED, ApiKeyRotated, ["tenant.api_key_rotated"])
+    | _all(TENANT_CHANGED, OperatorChanged, ["tenant.operator_added", "tenant.operator_removed"])
+    | _all(TENANT_CHANGED, OperatorSignedIn, ["tenant.operator_signed_in", "tenant.operator_signed_out"])
     | _all(
         ACCOUNT_EVENTS,
         AccountState,

@@ -1,5 +1,6 @@
 """Data of the events about tenants; the subject is the tenant's id. Never a secret: each service fetches its own."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -53,3 +54,29 @@ class ApiKeyRevoked(msgspec.Struct, frozen=True, kw_only=True):
     """`tenant.api_key_revoked`."""
 
     key_id: str
+
+
+class ApiKeyRotated(msgspec.Struct, frozen=True, kw_only=True):
+    """`tenant.api_key_rotated`: another key with the same scopes; the old one ends when the overlap is over."""
+
+    key_id: str
+    new_key_id: str
+    previous_expires_at: datetime
+
+
+class OperatorChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """`tenant.operator_added`, `tenant.operator_removed`: who may sign in to the tenant, and as what."""
+
+    operator_id: UUID
+    email: str
+    role: str
+
+
+class OperatorSignedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """`tenant.operator_signed_in`, `tenant.operator_signed_out`: a person began or ended a session in the tenant."""
+
+    operator_id: UUID
+    role: str
+    session_id: str
+    of_platform: bool
+    """Whether it is a person of the platform, not of the tenant."""

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bezant.local import gateway_process, service_processes, valkey
+from bezant.local import gateway_process, openid_process, service_processes, valkey
 from bezant.local.broker import Broker
 from bezant.local.data_directory import DataDirectory
 from bezant.local.gateway_process import Gateway
@@ -60,6 +60,8 @@ def build(options: PlatformOptions) -> BuiltPlatform:
         needed.append(processes[-1].name)
     gateway = Gateway(directory, ports, service_processes.endpoints(options))
     processes.append(gateway.spec())
+    if options.sign_in:
+        processes.append(openid_process.spec(directory, ports))
     services = service_processes.specs(options, shared, tuple(needed))
     processes += services
     tasks.append(

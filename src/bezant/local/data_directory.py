@@ -66,6 +66,11 @@ class DataDirectory:
         return self.root / "keys"
 
     @property
+    def identity(self) -> Path:
+        """The local OpenID provider's people and signing key."""
+        return self.keys / "identity"
+
+    @property
     def secret_store_key(self) -> Path:
         """The key of the encrypted secret store."""
         return self.keys / "secret-store.key"

@@ -19,7 +19,17 @@ from bezant.local.ports import HOST
 Config = dict[str, Any]
 
 PUBLIC_ROUTES: Final[Mapping[str, Sequence[str]]] = {
-    "tenant": ("/v1/tenants", "/v1/api-keys", "/docs", "/openapi.json", "/static-offline-docs"),
+    "tenant": (
+        "/v1/tenants",
+        "/v1/api-keys",
+        "/v1/operators",
+        "/v1/sign-ins",
+        "/v1/sessions",
+        "/v1/administrative-acts",
+        "/docs",
+        "/openapi.json",
+        "/static-offline-docs",
+    ),
     "account": ("/v1/accounts",),
     "transaction": ("/v1/transfers", "/v1/ledger"),
     "payment": ("/v1/payments", "/v1/idempotency"),

@@ -42,6 +42,8 @@ class PlatformOptions(msgspec.Struct, frozen=True, kw_only=True):
     service_environment: dict[str, dict[str, str]] = {}
     """Settings for the processes of one service, or for one process by name."""
     external: ExternalParts = ExternalParts()
+    sign_in: bool = False
+    """Whether the platform has an OpenID provider of its own for people to sign in with."""
     log_level: str = "INFO"
     stop_grace_seconds: float = 30.0
     longest_backoff_seconds: float = 10.0

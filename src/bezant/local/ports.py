@@ -55,6 +55,11 @@ class Ports:
         return self.base + 2
 
     @property
+    def identity(self) -> int:
+        """The OpenID provider, if the platform has one of its own."""
+        return self.base + 3
+
+    @property
     def postgres(self) -> int:
         """PostgreSQL."""
         return self.base + 5

@@ -8,7 +8,7 @@ from typing import Final
 
 import bezant
 from bezant.contracts.fleet import SERVICES
-from bezant.local import wire
+from bezant.local import openid_process, wire
 from bezant.local.data_directory import DataDirectory
 from bezant.local.gateway import Endpoint
 from bezant.local.options import PlatformOptions
@@ -73,6 +73,7 @@ def shared_settings(options: PlatformOptions) -> dict[str, str]:
         # a laptop's webhook receivers listen on loopback and without TLS
         "BEZANT_NOTIFICATION_ALLOW_HTTP": "true",
         "BEZANT_NOTIFICATION_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+        **({"BEZANT_TENANT_OIDC_ISSUER": openid_process.issuer(ports)} if options.sign_in else {}),
     }
 
 

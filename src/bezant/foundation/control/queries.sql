@@ -7,7 +7,7 @@ WHERE t.id = %(tenant_id)s
 
 -- name: api_key
 -- One API key that is neither revoked nor expired.
-SELECT k.tenant_id, k.secret_hash, k.scopes, k.expires_at
+SELECT k.tenant_id, k.secret_hash, k.scopes, k.expires_at, k.actor
 FROM control.api_keys k
 WHERE k.key_id = %(key_id)s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
 

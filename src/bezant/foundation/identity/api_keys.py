@@ -23,26 +23,32 @@ _CACHED_KEYS: Final = 10_000
 DEFAULT_SCOPES: Final = (
     "accounts:read", "accounts:write", "payments:read", "payments:write", "transfers:read",
     "fraud:read", "fraud:write", "webhooks:read", "webhooks:write", "audit:read", "keys:write",
+    "approvals:read", "approvals:write", "people:read", "people:write",
 )  # fmt: skip
 """What a tenant's first key may do: neither `ledger:write`, which moves money without fraud checks, nor
 `audit:write`, which erases personal data."""
 GRANTED_ON_REQUEST: Final = frozenset({"ledger:write", "audit:write"})
 """What a tenant may give to further keys of its own, without its first key having it."""
-ALL_SCOPES: Final = frozenset({*DEFAULT_SCOPES, *GRANTED_ON_REQUEST, "admin"})
+PLATFORM_SCOPES: Final = frozenset({"admin", "platform:read", "platform:write"})
+"""What only keys and sessions of the platform itself may have: `platform:read` sees tenants, `platform:write` also
+suspends and resumes them and rotates their credentials, and `admin` does everything."""
+ALL_SCOPES: Final = frozenset({*DEFAULT_SCOPES, *GRANTED_ON_REQUEST, *PLATFORM_SCOPES})
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller. `tenant_id` is None for a platform administrator."""
+    """An authenticated caller. `tenant_id` is None for a key or session of the platform itself."""
 
     key_id: str
     tenant_id: UUID | None
     scopes: frozenset[str]
+    person: str | None = None
+    """The actor of a session: somebody who has signed in."""
 
     @property
     def actor(self) -> str:
-        """How events and the audit log name this caller."""
-        return f"key:{self.key_id}"
+        """How events and the audit log name this caller: `key:<id>`, or `operator:<id>` for a person."""
+        return self.person or f"key:{self.key_id}"
 
     @property
     def tenant(self) -> UUID:
@@ -52,8 +58,8 @@ class Caller:
         return self.tenant_id
 
     def require(self, scope: str) -> None:
-        """Raise `Forbidden` unless the key has the scope."""
-        if scope not in self.scopes:
+        """Raise `Forbidden` unless the key has the scope; an administrator has every scope of the platform."""
+        if scope not in self.scopes and not (scope in PLATFORM_SCOPES and "admin" in self.scopes):
             raise Forbidden(f"this API key lacks the scope {scope}; ask for a key that has it")
 
 
@@ -98,10 +104,10 @@ class ApiKeys:
             # Unknown keys are remembered for a moment only, so that a key works as soon as it is made.
             self._cache[key_id] = (now + 0.5, None, None)
             return None, None
-        tenant_id, secret_hash, scopes, expires_at = row
+        tenant_id, secret_hash, scopes, expires_at, person = row
         lifetime = self._ttl_seconds
         if expires_at is not None:
             lifetime = min(lifetime, max(0.0, expires_at.timestamp() - time.time()))
-        caller = Caller(key_id, tenant_id, frozenset(scopes))
+        caller = Caller(key_id, tenant_id, frozenset(scopes), person)
         self._cache[key_id] = (now + lifetime, bytes(secret_hash), caller)
         return bytes(secret_hash), caller

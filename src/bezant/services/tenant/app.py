@@ -4,7 +4,10 @@ import asyncio
 
 from bezant.foundation.service import CONTROL_TENANT, ServiceContext, ServiceParts
 from bezant.services.tenant.api.documentation import documentation_routes
+from bezant.services.tenant.api.people_routes import people_routes, session_routes
 from bezant.services.tenant.api.routes import api_key_routes, tenant_routes
+from bezant.services.tenant.identity_provider import IdentityProvider
+from bezant.services.tenant.operations.sign_in import SignIn
 from bezant.services.tenant.provisioning.shared_cluster import SharedCluster
 from bezant.services.tenant.sagas.runner import SagaRunner
 from bezant.services.tenant.sagas.steps import Steps
@@ -36,13 +39,16 @@ def build(context: ServiceContext) -> ServiceParts:
     def announce() -> None:
         context.relay.wake(CONTROL_TENANT)
 
+    provider = IdentityProvider(settings, context.secrets)
     tiers = frozenset(settings.tiers.split(","))
     return ServiceParts(
         routers=[
             tenant_routes(context.control, runner, context.internal, tiers=tiers, announce=announce),
             api_key_routes(context.control, announce=announce),
+            people_routes(context.control, announce=announce),
+            session_routes(SignIn(context.control, provider, settings), announce=announce),
             documentation_routes(),
         ],
         background=[runner.resume_abandoned, relay_control_outbox],
-        on_stop=[runner.close],
+        on_stop=[runner.close, provider.close],
     )

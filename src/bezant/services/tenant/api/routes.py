@@ -17,10 +17,12 @@ from bezant.services.tenant.api.schemas import (
     ApiKeyAnswer,
     ApiKeyList,
     ApiKeyRequest,
+    KeyRotationRequest,
     NewApiKeyAnswer,
     OperationAnswer,
     PoliciesRequest,
     RegistrationAnswer,
+    RotatedKeyAnswer,
     StepAnswer,
     TenantAnswer,
     TenantRequest,
@@ -31,13 +33,21 @@ from bezant.services.tenant.domain.steps import Kind
 from bezant.services.tenant.operations import read_tenants
 from bezant.services.tenant.operations.change_status import change_status
 from bezant.services.tenant.operations.close_tenant import close_tenant
-from bezant.services.tenant.operations.manage_api_keys import create_api_key, list_api_keys, revoke_api_key
+from bezant.services.tenant.operations.manage_api_keys import (
+    create_api_key,
+    list_api_keys,
+    revoke_api_key,
+    rotate_api_key,
+)
 from bezant.services.tenant.operations.register_tenant import NewTenant, register_tenant
 from bezant.services.tenant.operations.rotate_credentials import rotate_credentials
 from bezant.services.tenant.operations.set_policies import set_policies
 from bezant.services.tenant.sagas.runner import SagaRunner
 
 Admin = Annotated[Caller, Depends(require("admin"))]
+PlatformReader = Annotated[Caller, Depends(require("platform:read"))]
+PlatformWriter = Annotated[Caller, Depends(require("platform:write"))]
+KeyId = Annotated[str, Path(pattern="^[a-z0-9]{12}$")]
 
 
 def _tenant(tenant: read_tenants.Tenant) -> TenantAnswer:
@@ -101,7 +111,7 @@ def tenant_routes(
 
     @router.get("/v1/tenants")
     async def list_all(
-        caller: Admin, limit: page_limit = 50, cursor: str | None = None, status: TenantStatus | None = None
+        caller: PlatformReader, limit: page_limit = 50, cursor: str | None = None, status: TenantStatus | None = None
     ) -> Page[TenantAnswer]:
         """List tenants, oldest first."""
         tenants = await read_tenants.list_tenants(control, after=decode_cursor(cursor), limit=limit + 1, status=status)
@@ -112,29 +122,29 @@ def tenant_routes(
         )
 
     @router.get("/v1/tenants/{tenant_id}")
-    async def get_one(tenant_id: UUID, caller: Admin) -> TenantAnswer:
+    async def get_one(tenant_id: UUID, caller: PlatformReader) -> TenantAnswer:
         """Return one tenant."""
         return _tenant(await read_tenants.get_tenant(control, tenant_id))
 
     @router.get("/v1/tenants/{tenant_id}/onboarding")
-    async def onboarding(tenant_id: UUID, caller: Admin) -> OperationAnswer:
+    async def onboarding(tenant_id: UUID, caller: PlatformReader) -> OperationAnswer:
         """Return the onboarding's steps with their times."""
         return _operation(await read_tenants.get_operation(control, tenant_id, Kind.ONBOARDING))
 
     @router.get("/v1/tenants/{tenant_id}/operations/{kind}")
-    async def operation(tenant_id: UUID, kind: Kind, caller: Admin) -> OperationAnswer:
+    async def operation(tenant_id: UUID, kind: Kind, caller: PlatformReader) -> OperationAnswer:
         """Return the latest onboarding, rotation or offboarding with its steps."""
         return _operation(await read_tenants.get_operation(control, tenant_id, kind))
 
     @router.post("/v1/tenants/{tenant_id}/suspend")
-    async def suspend(tenant_id: UUID, caller: Admin) -> TenantAnswer:
+    async def suspend(tenant_id: UUID, caller: PlatformWriter) -> TenantAnswer:
         """Suspend a tenant: it can be read and not changed until it is resumed."""
         await change_status(control, tenant_id, "suspended", actor=caller.actor)
         announce()
         return _tenant(await read_tenants.get_tenant(control, tenant_id))
 
     @router.post("/v1/tenants/{tenant_id}/resume")
-    async def resume(tenant_id: UUID, caller: Admin) -> TenantAnswer:
+    async def resume(tenant_id: UUID, caller: PlatformWriter) -> TenantAnswer:
         """Resume a suspended tenant."""
         await change_status(control, tenant_id, "active", actor=caller.actor)
         announce()
@@ -150,7 +160,7 @@ def tenant_routes(
         return _tenant(await read_tenants.get_tenant(control, tenant_id))
 
     @router.post("/v1/tenants/{tenant_id}/rotate-credentials", status_code=202)
-    async def rotate(tenant_id: UUID, caller: Admin) -> OperationAnswer:
+    async def rotate(tenant_id: UUID, caller: PlatformWriter) -> OperationAnswer:
         """Give every service a new database credential for this tenant, without interrupting it."""
         await rotate_credentials(control, runner, tenant_id, actor=caller.actor)
         return _operation(await read_tenants.get_operation(control, tenant_id, Kind.ROTATION))
@@ -178,6 +188,18 @@ def api_key_routes(control: ControlDatabase, *, announce: Callable[[], None]) ->
         announce()
         return NewApiKeyAnswer(key_id=key_id, api_key=api_key)
 
+    @router.post("/v1/api-keys/{key_id}/rotate", status_code=201)
+    async def rotate(
+        key_id: KeyId, caller: Annotated[Caller, Depends(caller_of)], body: KeyRotationRequest | None = None
+    ) -> RotatedKeyAnswer:
+        """Make a key with the same name and scopes. The old one goes on working until the overlap is over."""
+        wanted = body or KeyRotationRequest()
+        rotated = await rotate_api_key(
+            control, caller, key_id, overlap_seconds=wanted.overlap_seconds, expires_at=wanted.expires_at
+        )
+        announce()
+        return RotatedKeyAnswer.model_validate(asdict(rotated))
+
     @router.get("/v1/api-keys")
     async def list_all(caller: Annotated[Caller, Depends(caller_of)], tenant_id: UUID | None = None) -> ApiKeyList:
         """List a tenant's keys, revoked ones too."""
@@ -185,9 +207,7 @@ def api_key_routes(control: ControlDatabase, *, announce: Callable[[], None]) ->
         return ApiKeyList(data=[ApiKeyAnswer.model_validate(asdict(key)) for key in keys])
 
     @router.delete("/v1/api-keys/{key_id}", status_code=204)
-    async def revoke(
-        key_id: Annotated[str, Path(pattern="^[a-z0-9]{12}$")], caller: Annotated[Caller, Depends(caller_of)]
-    ) -> None:
+    async def revoke(key_id: KeyId, caller: Annotated[Caller, Depends(caller_of)]) -> None:
         """Revoke a key. It stops working on every instance within 30 seconds."""
         await revoke_api_key(control, caller, key_id)
         announce()

@@ -112,6 +112,21 @@ class ApiKeyRequest(_Request):
     expires_at: Instant | None = Field(None, description="From then on the key is refused; never by default")
 
 
+class KeyRotationRequest(_Request):
+    """How long the old key works beside the new one."""
+
+    overlap_seconds: int = Field(86_400, ge=0, le=7 * 86_400, strict=True)
+    expires_at: Instant | None = Field(None, description="When the new key ends; never by default")
+
+
+class RotatedKeyAnswer(BaseModel):
+    """The new key with its secret, shown once."""
+
+    key_id: str
+    api_key: str
+    previous_expires_at: datetime
+
+
 class ApiKeyAnswer(BaseModel):
     """A key without its secret."""
 
@@ -123,6 +138,7 @@ class ApiKeyAnswer(BaseModel):
     created_by: str
     expires_at: datetime | None
     revoked_at: datetime | None
+    replaced_by: str | None = Field(description="The key that a rotation made of this one")
 
 
 class NewApiKeyAnswer(BaseModel):

@@ -1,6 +1,6 @@
 """Errors of the tenant service."""
 
-from bezant.contracts.problems import Conflict, Problem
+from bezant.contracts.problems import Conflict, NotFound, Problem, RateLimited, Unauthenticated, Unprocessable
 
 
 class SlugTaken(Conflict):
@@ -30,3 +30,52 @@ class TierNotOffered(Problem):
     status = 422
     code = "tier_not_offered"
     title = "The tier is not offered here"
+
+
+class OperatorExists(Conflict):
+    """Somebody with this address may sign in there already."""
+
+    code = "operator_exists"
+    title = "This person may sign in already"
+
+
+class OperatorNotFound(NotFound):
+    """No such person there."""
+
+    code = "operator_not_found"
+    title = "There is no such person"
+
+
+class SignInNotOffered(Conflict):
+    """This deployment has no identity provider."""
+
+    code = "sign_in_not_offered"
+    title = "Nobody can sign in here"
+
+
+class RedirectRefused(Unprocessable):
+    """The identity provider must not send people there."""
+
+    code = "redirect_uri_refused"
+    title = "The redirect address is not allowed"
+
+
+class SignInRefused(Unauthenticated):
+    """The identity provider refused, what it said does not hold, or the person may not sign in here."""
+
+    code = "sign_in_refused"
+    title = "The sign-in was refused"
+
+
+class TooManySignIns(RateLimited):
+    """More sign-ins have begun than can be kept."""
+
+    code = "too_many_sign_ins"
+    title = "Too many sign-ins have begun"
+
+
+class NoSession(Conflict):
+    """The request was made with a key, which is revoked, not signed out."""
+
+    code = "no_session"
+    title = "This is not a session"

@@ -6,6 +6,7 @@ from bezant.contracts.problems import Conflict, NotFound
 from bezant.contracts.tenant_events import TenantStateChanged
 from bezant.foundation.control.database import ControlDatabase
 from bezant.services.tenant.sagas.steps import QUERIES, emit
+from bezant.services.tenant.storage.acts import record_act
 
 _CHANGES = {"suspended": ("active", "tenant.suspended"), "active": ("suspended", "tenant.resumed")}
 
@@ -22,4 +23,5 @@ async def change_status(control: ControlDatabase, tenant_id: UUID, status: str, 
         if row[4] != expected:
             raise Conflict(f"the tenant is {row[4]}; only one that is {expected} can become {status}")
         await connection.execute(QUERIES["set_status"], {"id": tenant_id, "status": status})
+        await record_act(connection, event, actor=actor, subject=str(tenant_id), tenant_id=tenant_id)
         await emit(connection, tenant_id, event, TenantStateChanged(tenant_id=tenant_id), actor=actor)

@@ -14,6 +14,7 @@ from bezant.services.tenant.domain.problems import OperationInProgress, TenantIn
 from bezant.services.tenant.domain.steps import Kind
 from bezant.services.tenant.sagas.runner import SagaRunner
 from bezant.services.tenant.sagas.steps import QUERIES, emit
+from bezant.services.tenant.storage.acts import record_act
 
 
 async def close_tenant(
@@ -32,6 +33,9 @@ async def close_tenant(
             cursor = await connection.execute(QUERIES["get_tenant_for_update"], {"id": tenant_id})
             _closable(await cursor.fetchone(), tenant_id)
             await connection.execute(QUERIES["set_status"], {"id": tenant_id, "status": "closing"})
+            await record_act(
+                connection, "tenant.closing_begun", actor=actor, subject=str(tenant_id), tenant_id=tenant_id
+            )
             begun = TenantStateChanged(tenant_id=tenant_id)
             await emit(connection, tenant_id, "tenant.closing_begun", begun, actor=actor)
             operation = await runner.insert(connection, tenant_id, Kind.OFFBOARDING, {"actor": actor})

@@ -15,6 +15,7 @@ from bezant.services.tenant.domain.problems import SlugTaken
 from bezant.services.tenant.domain.steps import Kind
 from bezant.services.tenant.sagas.runner import SagaRunner
 from bezant.services.tenant.sagas.steps import QUERIES
+from bezant.services.tenant.storage.acts import record_act
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,15 @@ async def register_tenant(
                     "created_by": actor,
                     "expires_at": None,
                 },
+            )
+            await record_act(
+                connection,
+                "tenant.created",
+                actor=actor,
+                subject=str(tenant_id),
+                tenant_id=tenant_id,
+                slug=wanted.slug,
+                tier=wanted.tier,
             )
             operation = await runner.insert(connection, tenant_id, Kind.ONBOARDING, {"actor": actor})
     except errors.UniqueViolation as error:

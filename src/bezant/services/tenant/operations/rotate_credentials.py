@@ -10,6 +10,7 @@ from bezant.services.tenant.domain.problems import OperationInProgress
 from bezant.services.tenant.domain.steps import Kind
 from bezant.services.tenant.sagas.runner import SagaRunner
 from bezant.services.tenant.sagas.steps import QUERIES
+from bezant.services.tenant.storage.acts import record_act
 
 
 async def rotate_credentials(control: ControlDatabase, runner: SagaRunner, tenant_id: UUID, *, actor: str) -> None:
@@ -24,6 +25,9 @@ async def rotate_credentials(control: ControlDatabase, runner: SagaRunner, tenan
             version = await (await connection.execute(QUERIES["credential_version"], {"id": tenant_id})).fetchone()
             assert version is not None
             request = {"actor": actor, "credential_version": version[0] + 1}
+            await record_act(
+                connection, "tenant.credentials_rotated", actor=actor, subject=str(tenant_id), tenant_id=tenant_id
+            )
             operation = await runner.insert(connection, tenant_id, Kind.ROTATION, request)
     except errors.UniqueViolation as error:
         raise OperationInProgress("wait until the running operation on this tenant has ended") from error

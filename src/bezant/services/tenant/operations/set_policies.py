@@ -9,6 +9,7 @@ from bezant.contracts.problems import NotFound
 from bezant.contracts.tenant_events import TenantPoliciesChanged
 from bezant.foundation.control.database import ControlDatabase
 from bezant.services.tenant.sagas.steps import QUERIES, emit
+from bezant.services.tenant.storage.acts import record_act
 
 
 async def set_policies(
@@ -29,5 +30,14 @@ async def set_policies(
             raise NotFound(f"there is no tenant {tenant_id}")
         data = TenantPoliciesChanged(
             tenant_id=tenant_id, policies=policies, rate_limit_per_second=rate_limit_per_second
+        )
+        await record_act(
+            connection,
+            "tenant.policies_changed",
+            actor=actor,
+            subject=str(tenant_id),
+            tenant_id=tenant_id,
+            policies=policies,
+            rate_limit_per_second=rate_limit_per_second,
         )
         await emit(connection, tenant_id, "tenant.policies_changed", data, actor=actor)

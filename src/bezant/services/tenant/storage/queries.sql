@@ -9,15 +9,115 @@ VALUES (%(id)s, %(slug)s, %(name)s, %(tier)s, 'onboarding', %(default_currency)s
 INSERT INTO control.api_keys (key_id, tenant_id, secret_hash, name, scopes, created_by, expires_at)
 VALUES (%(key_id)s, %(tenant_id)s, %(secret_hash)s, %(name)s, %(scopes)s, %(created_by)s, %(expires_at)s)
 
+-- name: insert_session
+-- A session: a key that acts for a person and ends by itself.
+INSERT INTO control.api_keys (key_id, tenant_id, secret_hash, name, scopes, created_by, expires_at, kind, actor,
+                              operator_id)
+VALUES (%(key_id)s, %(tenant_id)s, %(secret_hash)s, %(name)s, %(scopes)s, %(actor)s,
+        now() + make_interval(secs => %(seconds)s), 'session', %(actor)s, %(operator_id)s)
+RETURNING expires_at
+
+-- name: lock_api_key
+-- One key that still works, locked.
+SELECT key_id, tenant_id, name, scopes, expires_at FROM control.api_keys
+WHERE key_id = %(key_id)s AND kind = 'key' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+FOR UPDATE
+
+-- name: end_key_after
+-- The key has been replaced: it ends when the overlap is over, or when it would have ended anyway.
+UPDATE control.api_keys
+SET replaced_by = %(replaced_by)s,
+    expires_at = least(expires_at, now() + make_interval(secs => %(overlap_seconds)s))
+WHERE key_id = %(key_id)s RETURNING expires_at
+
+-- name: revoke_sessions
+-- End every session of a person.
+UPDATE control.api_keys SET revoked_at = now()
+WHERE operator_id = %(operator_id)s AND revoked_at IS NULL AND expires_at > now()
+
+-- name: end_session
+-- End one session.
+UPDATE control.api_keys SET revoked_at = now()
+WHERE key_id = %(key_id)s AND kind = 'session' AND revoked_at IS NULL
+
+-- name: insert_act
+-- What an administrator did.
+INSERT INTO control.administrative_acts (id, actor, act, tenant_id, subject, details)
+VALUES (%(id)s, %(actor)s, %(act)s, %(tenant_id)s, %(subject)s, %(details)s)
+
+-- name: list_acts
+-- Administrative acts, latest first, before a cursor.
+SELECT id, happened_at, actor, act, tenant_id, subject, details FROM control.administrative_acts
+WHERE (%(before)s::uuid IS NULL OR id < %(before)s) AND (%(tenant_id)s::uuid IS NULL OR tenant_id = %(tenant_id)s)
+ORDER BY id DESC LIMIT %(limit)s
+
+-- name: insert_operator
+-- A person who may sign in.
+INSERT INTO control.operators (id, tenant_id, email, role, created_by)
+VALUES (%(id)s, %(tenant_id)s, %(email)s, %(role)s, %(created_by)s)
+
+-- name: list_operators
+-- The people of a tenant, or the platform's own for tenant NULL, oldest first.
+SELECT id, tenant_id, email, role, subject IS NOT NULL, created_at, created_by, last_sign_in_at
+FROM control.operators WHERE tenant_id IS NOT DISTINCT FROM %(tenant_id)s AND removed_at IS NULL ORDER BY id
+
+-- name: operator_by_id
+-- One person.
+SELECT id, tenant_id, email, role, subject IS NOT NULL, created_at, created_by, last_sign_in_at
+FROM control.operators WHERE id = %(id)s AND removed_at IS NULL
+
+-- name: lock_operator
+-- One person, locked.
+SELECT id, tenant_id, email, role FROM control.operators WHERE id = %(id)s AND removed_at IS NULL FOR UPDATE
+
+-- name: remove_operator
+-- This person may not sign in any more.
+UPDATE control.operators SET removed_at = now() WHERE id = %(id)s
+
+-- name: operators_signing_in
+-- As whom a person of the identity provider may sign in here: bound to that person already, or not bound yet and of
+-- the verified address. Locked, so that two first sign-ins do not bind it twice.
+SELECT id, tenant_id, email, role, subject FROM control.operators
+WHERE removed_at IS NULL AND (tenant_id IS NULL OR tenant_id = %(tenant_id)s)
+  AND ((issuer = %(issuer)s AND subject = %(subject)s) OR (subject IS NULL AND email = %(verified_email)s))
+ORDER BY tenant_id NULLS LAST, id
+FOR UPDATE
+
+-- name: bind_operator
+-- The identity provider's name for the person, from the first sign-in on.
+UPDATE control.operators SET issuer = %(issuer)s, subject = %(subject)s, last_sign_in_at = now() WHERE id = %(id)s
+
+-- name: tenant_by_slug
+-- A tenant that people may sign in to.
+SELECT id FROM control.tenants WHERE slug = %(slug)s AND status IN ('active', 'suspended', 'closing')
+
+-- name: forget_sign_ins
+-- Sign-ins that were never completed.
+DELETE FROM control.sign_ins WHERE expires_at < now()
+
+-- name: insert_sign_in
+-- A sign-in has begun, unless too many have.
+INSERT INTO control.sign_ins (id, secret_hash, state_hash, nonce, code_verifier, redirect_uri, tenant_slug, expires_at)
+SELECT %(id)s, %(secret_hash)s, %(state_hash)s, %(nonce)s, %(code_verifier)s, %(redirect_uri)s, %(tenant_slug)s,
+       now() + make_interval(secs => %(seconds)s)
+WHERE (SELECT count(*) FROM control.sign_ins) < %(most)s
+RETURNING expires_at
+
+-- name: take_sign_in
+-- Take a sign-in to complete it; it can be taken once.
+DELETE FROM control.sign_ins
+WHERE id = %(id)s AND secret_hash = %(secret_hash)s AND state_hash = %(state_hash)s AND expires_at > now()
+RETURNING nonce, code_verifier, redirect_uri, tenant_slug
+
 -- name: list_api_keys
--- A tenant's keys that are not revoked, or the platform's own for tenant NULL.
-SELECT key_id, tenant_id, name, scopes, created_at, created_by, expires_at, revoked_at
-FROM control.api_keys WHERE tenant_id IS NOT DISTINCT FROM %(tenant_id)s ORDER BY created_at, key_id
+-- A tenant's keys, revoked ones too, or the platform's own for tenant NULL; no sessions.
+SELECT key_id, tenant_id, name, scopes, created_at, created_by, expires_at, revoked_at, replaced_by
+FROM control.api_keys WHERE tenant_id IS NOT DISTINCT FROM %(tenant_id)s AND kind = 'key' ORDER BY created_at, key_id
 
 -- name: revoke_api_key
 -- Revoke one key; a revoked key stays revoked.
 UPDATE control.api_keys SET revoked_at = COALESCE(revoked_at, now())
-WHERE key_id = %(key_id)s AND (%(any_tenant)s OR tenant_id = %(tenant_id)s)
+WHERE key_id = %(key_id)s AND kind = 'key' AND (%(any_tenant)s OR tenant_id = %(tenant_id)s)
 RETURNING key_id, tenant_id
 
 -- name: get_tenant
