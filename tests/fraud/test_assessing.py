@@ -10,6 +10,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.fraud import AssessmentRequest, Decision, PaymentContext
+from bezant.services.fraud.domain.features import FEATURE_NAMES
 from bezant.services.fraud.operations.assess_payments import AssessPayments
 from bezant.services.fraud.settings import FraudSettings
 from bezant.services.fraud.storage.active_rulesets import ActiveRulesets
@@ -17,17 +18,7 @@ from bezant.services.fraud.storage.velocity_counters import VelocityCounters
 
 from ..stores.fixtures import Stores, free_port
 
-
-@pytest.fixture
-def counters(valkey: RedisCluster) -> VelocityCounters:
-    return VelocityCounters(valkey, FraudSettings(velocity_timeout_seconds=2.0))
-
-
-@pytest.fixture
-def assess(stores: Stores, counters: VelocityCounters) -> AssessPayments:
-    return AssessPayments(stores.databases("fraud"), counters, ActiveRulesets())
-
-
+COUNT_24H, AMOUNT_24H = (FEATURE_NAMES.index(f"source_{what}_24h") for what in ("count", "amount"))
 SOURCE = UUID(int=1)
 DESTINATION = UUID(int=2)
 
@@ -80,7 +71,7 @@ async def test_asking_twice_gives_the_first_answer_and_counts_once(
     again = await assess(tenant, [first, first, request()])
     assert again[:2] == [answer, answer]
     assert await stores.as_superuser(
-        tenant, "SELECT (features->>'source_count_24h')::int FROM fraud.assessments ORDER BY assessment_id"
+        tenant, f"SELECT (features->>{COUNT_24H})::int FROM fraud.assessments ORDER BY assessment_id"
     ) == [(1,), (2,)]
     assert (await outbox(stores, tenant)).count("fraud.assessed") == 2
 
@@ -93,7 +84,7 @@ async def test_a_payment_that_was_counted_but_not_stored_is_not_counted_again(
     (answer,) = await assess(tenant, [lost])
     assert await counters.observe(tenant, [lost]) == before
     assert before is not None
-    assert before[0].source.count_1m == 1
+    assert before.of_payments[0].source.count_1m == 1
     # The destination is still new to this payment, though the first attempt has left a trace of it.
     assert answer.reasons == ["new_destination_large"]
 
@@ -104,7 +95,7 @@ async def test_later_items_of_a_group_see_earlier_ones(assess: AssessPayments, s
     assert [answer.decision for answer in answers] == [Decision.APPROVE] * 100 + [Decision.DECLINE] * 20
     assert answers[-1].reasons == ["velocity_burst"]
     sums = await stores.as_superuser(
-        tenant, "SELECT max((features->>'source_amount_24h')::float), count(*) FROM fraud.assessments"
+        tenant, f"SELECT max((features->>{AMOUNT_24H})::float), count(*) FROM fraud.assessments"
     )
     assert sums == [(1200.0, 120)]
 
@@ -121,7 +112,7 @@ async def test_velocity_is_kept_apart_by_tenant(counters: VelocityCounters, stor
     await counters.observe(tenant, [request() for _ in range(3)])
     seen = await counters.observe(other, [request()])
     assert seen is not None
-    assert seen[0].source.count_1m == 1
+    assert seen.of_payments[0].source.count_1m == 1
 
 
 async def test_windows_forget_what_is_older_than_they_are_long(valkey: RedisCluster, tenant: UUID) -> None:
@@ -129,11 +120,8 @@ async def test_windows_forget_what_is_older_than_they_are_long(valkey: RedisClus
     counters = VelocityCounters(valkey, FraudSettings(velocity_timeout_seconds=2.0), now_seconds=start.timestamp)
     moments = [start + timedelta(seconds=seconds) for seconds in (0, 30, 90, 4_000, 30 * 3_600)]
     seen = [await counters.observe(tenant, [request(created_at=moment)]) for moment in moments]
-    counts = [
-        (velocities[0].source.count_1m, velocities[0].source.count_1h, velocities[0].source.count_24h)
-        for velocities in seen
-        if velocities is not None
-    ]
+    sources = [velocities.of_payments[0].source for velocities in seen if velocities is not None]
+    counts = [(source.count_1m, source.count_1h, source.count_24h) for source in sources]
     assert counts == [(1, 1, 1), (2, 2, 2), (2, 3, 3), (1, 1, 4), (1, 1, 1)]
 
 
@@ -144,7 +132,7 @@ async def test_a_payment_older_than_the_horizon_looks_without_counting(
     for _ in range(2):
         seen = await counters.observe(tenant, [old])
         assert seen is not None
-        assert seen[0].source.count_1h == 1
+        assert seen.of_payments[0].source.count_1h == 1
 
 
 async def test_a_dry_run_counts_nothing_and_stores_nothing(
@@ -156,7 +144,7 @@ async def test_a_dry_run_counts_nothing_and_stores_nothing(
         assert (answer.assessment_id, answer.case_id) == (None, None)
     (real,) = await assess(tenant, [request()])
     assert await stores.as_superuser(tenant, "SELECT count(*) FROM fraud.assessments") == [(1,)]
-    assert await stores.as_superuser(tenant, "SELECT features->'source_count_24h' FROM fraud.assessments") == [(1,)]
+    assert await stores.as_superuser(tenant, f"SELECT features->{COUNT_24H} FROM fraud.assessments") == [(1,)]
     assert await stores.as_superuser(tenant, "SELECT count(*) FROM fraud.cases") == [(0,)]
     assert real.assessment_id is not None
 

@@ -1,6 +1,5 @@
 """The fraud API over HTTP."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -8,27 +7,14 @@ import pytest
 from redis.asyncio.cluster import RedisCluster
 
 from bezant.contracts.identifiers import new_id
-from bezant.services.fraud.api.routes import public_router
 from bezant.services.fraud.operations.assess_payments import AssessPayments
 from bezant.services.fraud.settings import FraudSettings
 from bezant.services.fraud.storage.active_rulesets import ActiveRulesets
 from bezant.services.fraud.storage.velocity_counters import VelocityCounters
 
 from ..stores.fixtures import Stores
-from ..stores.http import Api, serving
+from ..stores.http import Api
 from .test_assessing import request
-
-
-@pytest.fixture
-def assess(stores: Stores, valkey: RedisCluster) -> AssessPayments:
-    counters = VelocityCounters(valkey, FraudSettings(velocity_timeout_seconds=2.0))
-    return AssessPayments(stores.databases("fraud"), counters, ActiveRulesets())
-
-
-@pytest.fixture
-async def api(stores: Stores, assess: AssessPayments) -> AsyncIterator[Api]:
-    async with serving("fraud", [public_router(stores.databases("fraud"), assess)], stores) as api:
-        yield api
 
 
 def payment(amount_minor: Any = 1_000, currency: str = "USD", **more: Any) -> dict[str, Any]:

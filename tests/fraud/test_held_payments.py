@@ -9,16 +9,15 @@ import msgspec
 from bezant.contracts.internal.fraud import AssessmentRequest, Decision
 from bezant.services.fraud.domain.cases import CaseStatus
 from bezant.services.fraud.operations.assess_payments import AssessPayments
-from bezant.services.fraud.operations.read_cases import list_cases
+from bezant.services.fraud.operations.read_cases import CaseFilter, list_cases
 
 from ..stores.fixtures import Stores
-from .test_assessing import assess, counters, outbox, request
-
-__all__ = ["assess", "counters"]
+from .test_assessing import outbox, request
 
 
 async def _cases(stores: Stores, tenant: UUID) -> list[Any]:
-    return await list_cases(stores.databases("fraud"), tenant, status=CaseStatus.OPEN, after=None, limit=10)
+    wanted = CaseFilter(status=CaseStatus.OPEN)
+    return await list_cases(stores.databases("fraud"), tenant, wanted=wanted, after=None, limit=10)
 
 
 def _held(given: AssessmentRequest) -> AssessmentRequest:

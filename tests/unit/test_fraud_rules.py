@@ -12,18 +12,26 @@ from hypothesis import strategies as st
 from bezant.contracts.currencies import CURRENCIES
 from bezant.contracts.internal.fraud import AssessmentRequest, Decision, PaymentContext
 from bezant.services.fraud.domain.compiled_rules import MAX_RULES, CompiledRuleset, validated
+from bezant.services.fraud.domain.features import (
+    FEATURE_NAMES,
+    VARIABLES,
+    PaymentFacts,
+    feature_values,
+    lists_matched,
+    variables_of,
+)
 from bezant.services.fraud.domain.problems import RuleInvalid, ThresholdInvalid
 from bezant.services.fraud.domain.rules import (
     CURRENCY_MAGNITUDES,
     DEFAULT_RULESET,
     THRESHOLDS,
-    VARIABLES,
+    PartyLists,
     Rule,
     RuleAction,
     Ruleset,
     threshold_values,
 )
-from bezant.services.fraud.domain.scoring import explanation, judge
+from bezant.services.fraud.domain.scoring import Judgement, judge
 from bezant.services.fraud.domain.velocity import EntityVelocity, PaymentVelocity, amount_major
 
 
@@ -37,6 +45,15 @@ def request(amount_minor: int = 1_000, **changes: Any) -> AssessmentRequest:
         "created_at": datetime(2026, 1, 5, 3, 0, tzinfo=UTC),
     }
     return AssessmentRequest(**(values | changes))
+
+
+def judged(
+    asked: AssessmentRequest, rules: CompiledRuleset, velocity: PaymentVelocity | None
+) -> tuple[Judgement, dict[str, Any]]:
+    facts = PaymentFacts.of(asked)
+    features = feature_values(amount_major(asked.amount_minor, asked.currency), velocity or PaymentVelocity())
+    variables = variables_of(facts, features, 0.0)
+    return judge(facts, variables, rules, with_velocity=velocity is not None), variables
 
 
 def ruleset(*rules: Rule, **changes: Any) -> Ruleset:
@@ -55,8 +72,37 @@ def test_the_rule_set_that_ships_is_valid_and_has_five_rules() -> None:
 def test_every_variable_is_handed_to_the_rules() -> None:
     everything = rule("all", " || ".join(f"{name} == {name}" for name in list(VARIABLES)[:12]))
     compiled = CompiledRuleset(ruleset(everything))
-    _, variables = judge(request(), compiled, None)
+    _, variables = judged(request(), compiled, None)
     assert variables.keys() == VARIABLES.keys()
+    assert set(FEATURE_NAMES) < VARIABLES.keys()
+
+
+def test_every_variable_has_the_type_it_is_said_to_have() -> None:
+    kinds = {"int": int, "double": float, "string": str, "bool": bool, "list": list}
+    for velocity in (PaymentVelocity(), BUSY):
+        _, variables = judged(request(), CompiledRuleset(DEFAULT_RULESET), velocity)
+        wrong = [name for name, value in variables.items() if type(value) is not kinds[VARIABLES[name].type]]
+        assert wrong == []
+
+
+BUSY = PaymentVelocity(
+    source=EntityVelocity(
+        count_24h=6, count_7d=14, age_ms=7 * 86_400_000, earlier_count=20, earlier_amount=100.0, earlier_largest=9.0
+    ),
+    destination=EntityVelocity(earlier_count=2, earlier_amount=40.0),
+    pair=EntityVelocity(earlier_count=1),
+)
+
+
+def test_ratios_compare_a_payment_with_the_account_s_own_history() -> None:
+    _, seen = judged(request(1_000), CompiledRuleset(DEFAULT_RULESET), BUSY)
+    assert (seen["source_earlier_average"], seen["source_amount_ratio"]) == (5.0, 2.0)
+    assert (seen["destination_earlier_average"], seen["destination_amount_ratio"]) == (20.0, 0.5)
+    # Six today, of fourteen in seven days: three times a usual day.
+    assert (seen["source_count_ratio"], seen["source_age_seconds"]) == (3.0, 7 * 86_400)
+    assert seen["destination_is_new"] is False
+    _, first = judged(request(1_000), CompiledRuleset(DEFAULT_RULESET), PaymentVelocity())
+    assert (first["source_amount_ratio"], first["source_count_ratio"], first["destination_is_new"]) == (1.0, 1.0, True)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +112,8 @@ def test_every_variable_is_handed_to_the_rules() -> None:
         ({"count_1m": 100}, {}, 1_000, Decision.APPROVE, []),
         ({"count_1m": 101}, {}, 1_000, Decision.DECLINE, ["velocity_burst"]),
         ({"count_1h": 2_001}, {}, 1_000, Decision.DECLINE, ["velocity_burst"]),
-        ({"partner_is_new": True}, {}, 250_000, Decision.APPROVE, []),
-        ({"partner_is_new": True}, {}, 250_001, Decision.REVIEW, ["new_destination_large"]),
+        ({"new": True}, {}, 250_000, Decision.APPROVE, []),
+        ({"new": True}, {}, 250_001, Decision.REVIEW, ["new_destination_large"]),
         ({}, {}, 1_000_001, Decision.REVIEW, ["high_amount"]),
         ({}, {}, 10_000_001, Decision.DECLINE, ["outside_policy", "high_amount"]),
         ({"count_1m": 101}, {}, 1_000_001, Decision.DECLINE, ["velocity_burst", "high_amount"]),
@@ -80,31 +126,30 @@ def test_each_rule_that_ships_matches_above_its_threshold_only(
     decision: Decision,
     reasons: list[str],
 ) -> None:
-    seen = PaymentVelocity(source=EntityVelocity(**velocity))
-    judgement, _ = judge(
+    is_new = velocity.pop("new", False) if (velocity := dict(velocity)) else False
+    seen = PaymentVelocity(source=EntityVelocity(**velocity), pair=EntityVelocity(earlier_count=not is_new))
+    judgement, _ = judged(
         request(amount_minor, context=PaymentContext(**context)), CompiledRuleset(DEFAULT_RULESET), seen
     )
-    assert (judgement.decision, judgement.reasons, judgement.degraded) == (decision, reasons, False)
+    assert (judgement.decision, judgement.reasons) == (decision, reasons)
 
 
 @pytest.mark.parametrize(("accounts", "decision"), [(5, Decision.APPROVE), (6, Decision.REVIEW)])
 def test_a_shared_device_is_one_of_more_than_five_accounts(accounts: int, decision: Decision) -> None:
     seen = PaymentVelocity(device=EntityVelocity(partners_24h=accounts))
     with_device = request(context=PaymentContext(device_id="d"))
-    assert judge(with_device, CompiledRuleset(DEFAULT_RULESET), seen)[0].decision is decision
+    assert judged(with_device, CompiledRuleset(DEFAULT_RULESET), seen)[0].decision is decision
 
 
 def test_without_velocity_only_rules_that_need_none_judge() -> None:
     compiled = CompiledRuleset(ruleset(rule("velocity", "source_count_1m >= 0"), rule("plain", "amount > 5.0")))
-    judgement, _ = judge(request(), compiled, None)
-    assert judgement.reasons == ["plain", "velocity_unavailable"]
-    assert judgement.degraded
-    assert judge(request(), compiled, PaymentVelocity())[0].reasons == ["velocity", "plain"]
+    assert judged(request(), compiled, None)[0].reasons == ["plain"]
+    assert judged(request(), compiled, PaymentVelocity())[0].reasons == ["velocity", "plain"]
 
 
 def test_a_rule_that_fails_on_a_payment_asks_for_review() -> None:
     compiled = CompiledRuleset(ruleset(rule("odd", "1000 / (amount_minor - 1000) > 1")))
-    judgement, _ = judge(request(1_000), compiled, PaymentVelocity())
+    judgement, _ = judged(request(1_000), compiled, PaymentVelocity())
     assert (judgement.decision, judgement.reasons) == (Decision.REVIEW, ["rule_error:odd"])
 
 
@@ -112,13 +157,13 @@ def test_a_decline_outweighs_reviews_and_the_score_is_capped() -> None:
     compiled = CompiledRuleset(
         ruleset(rule("a", "true", score=90), rule("b", "true", RuleAction.DECLINE, score=10), rule("c", "true"))
     )
-    judgement, _ = judge(request(), compiled, PaymentVelocity())
+    judgement, _ = judged(request(), compiled, PaymentVelocity())
     assert (judgement.decision, judgement.score, judgement.reasons) == (Decision.DECLINE, 100, ["b", "a", "c"])
 
 
 def test_disabled_rules_do_not_judge_but_are_validated() -> None:
     off = msgspec.structs.replace(rule("off", "true"), enabled=False)
-    assert judge(request(), CompiledRuleset(ruleset(off)), PaymentVelocity())[0].decision is Decision.APPROVE
+    assert judged(request(), CompiledRuleset(ruleset(off)), PaymentVelocity())[0].decision is Decision.APPROVE
     with pytest.raises(RuleInvalid, match="off"):
         validated(ruleset(msgspec.structs.replace(off, expression="nonsense")))
 
@@ -154,11 +199,38 @@ def test_duplicate_codes_too_many_rules_and_unknown_thresholds_are_refused() -> 
         validated(ruleset(thresholds_by_currency={"USD": {"review_amount": -1.0}}))
 
 
-def test_the_explanation_holds_no_personal_data() -> None:
-    context = PaymentContext(ip="203.0.113.9", device_id="device-7", email="ada@example.com", user_agent="Ada's")
-    _, variables = judge(request(context=context), CompiledRuleset(DEFAULT_RULESET), PaymentVelocity())
-    kept = str(explanation(variables))
-    assert not any(secret in kept for secret in ("203.0.113.9", "device-7", "ada@example.com", "Ada's"))
+def test_a_party_on_an_allow_list_is_not_held_and_still_declined() -> None:
+    rules = ruleset(
+        rule("large", "amount > 5.0"),
+        rule("blocked_party", "size(blocked) > 0", RuleAction.DECLINE),
+        allow_lists=PartyLists(device_ids=frozenset({"d"})),
+        block_lists=PartyLists(countries=frozenset({"KP"})),
+    )
+    known, elsewhere = PaymentContext(device_id="d"), PaymentContext(device_id="d", country="KP")
+    judgement, _ = judged(request(context=known), CompiledRuleset(rules), BUSY)
+    assert judgement == Judgement(Decision.APPROVE, 50, ["allow_listed", "large"])
+    assert judged(request(), CompiledRuleset(rules), BUSY)[0].decision is Decision.REVIEW
+    assert judged(request(context=elsewhere), CompiledRuleset(rules), BUSY)[0].decision is Decision.DECLINE
+
+
+@pytest.mark.parametrize(
+    ("lists", "matched"),
+    [
+        ({"account_ids": {str(UUID(int=1))}}, ["account_ids"]),
+        ({"account_ids": {str(UUID(int=2))}}, ["account_ids"]),
+        ({"account_ids": {str(UUID(int=3))}, "emails": {"a@b.de"}}, ["emails"]),
+        ({"ips": {"203.0.113.9"}, "device_ids": {"x"}, "countries": {"DE"}}, ["ips", "countries"]),
+    ],
+)
+def test_lists_match_either_account_and_each_part_of_the_context(
+    lists: dict[str, set[str]], matched: list[str]
+) -> None:
+    context = PaymentContext(ip="203.0.113.9", email="A@b.de", country="de")
+    parties = PartyLists(**{kind: frozenset(names) for kind, names in lists.items()})
+    assert lists_matched(PaymentFacts.of(request(context=context)), parties) == matched
+    assert lists_matched(PaymentFacts.of(request(source_account_id=UUID(int=9))), parties) == [
+        kind for kind in matched if lists[kind] & {str(UUID(int=2))}
+    ]
 
 
 @given(st.text(max_size=60))
@@ -167,4 +239,4 @@ def test_any_text_as_an_expression_is_answered_or_refused(text: str) -> None:
         compiled = validated(ruleset(rule("r", text)))
     except RuleInvalid:
         return
-    assert judge(request(), compiled, PaymentVelocity())[0].decision in Decision
+    assert judged(request(), compiled, PaymentVelocity())[0].decision in Decision

@@ -1,7 +1,7 @@
 """Data of the events on `fraud.events`.
 
-The subject of the first three is the payment's id, so that what is known of one payment stays in order; that of
-`fraud.rules_changed` is `rules`.
+The subject of what is about a payment is the payment's id, so that what is known of one payment stays in order;
+that of `fraud.rules_changed` is `rules`, that of `fraud.settings_changed` is `settings`.
 """
 
 from datetime import datetime
@@ -17,6 +17,8 @@ FRAUD_ASSESSED: Final = "fraud.assessed"
 FRAUD_CASE_OPENED: Final = "fraud.case_opened"
 FRAUD_CASE_DECIDED: Final = "fraud.case_decided"
 FRAUD_RULES_CHANGED: Final = "fraud.rules_changed"
+FRAUD_PAYMENT_LABELLED: Final = "fraud.payment_labelled"
+FRAUD_SETTINGS_CHANGED: Final = "fraud.settings_changed"
 
 
 class CaseDecision(StrEnum):
@@ -83,4 +85,52 @@ class FraudRulesChanged(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     rule_codes: list[str]
     note: str
+    changed_by: str
+    mode: str = "active"
+    """`active`, `shadow` for a rule set that judges beside the active one, `shadow_ended`."""
+
+
+class CaseChange(StrEnum):
+    """What people do with a case before it is decided; `fraud.case_<change>` is the event's type."""
+
+    ASSIGNED = "assigned"
+    """`assignee` works on it, or nobody any more."""
+    NOTED = "noted"
+    """Somebody wrote a note."""
+    PROPOSED = "proposed"
+    """A first person has decided; a second one has to."""
+
+
+class FraudCaseChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """People work on a case."""
+
+    case_id: UUID
+    payment_id: UUID
+    change: CaseChange
+    assignee: str | None = None
+    note: str | None = None
+    decision: str | None = None
+
+
+class PaymentLabel(StrEnum):
+    """What a payment turned out to be."""
+
+    FRAUD = "fraud"
+    LEGITIMATE = "legitimate"
+
+
+class FraudPaymentLabelled(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody said what a payment turned out to be."""
+
+    payment_id: UUID
+    label: PaymentLabel
+    source: str
+    note: str
+    labelled_by: str
+
+
+class FraudSettingsChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """The tenant asks something else of reviews."""
+
+    second_person: str
     changed_by: str

@@ -1,7 +1,7 @@
 """Requests and answers about rule sets."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -10,12 +10,12 @@ from bezant.contracts.annotations import Text
 from bezant.contracts.money import CurrencyCode
 from bezant.services.fraud.api.schemas import Ip, Strict
 from bezant.services.fraud.domain.compiled_rules import MAX_EXPRESSION_LENGTH, MAX_RULES
+from bezant.services.fraud.domain.features import VARIABLES
 from bezant.services.fraud.domain.rules import (
     DEFAULT_RULES,
     DEFAULT_RULESET,
     THRESHOLDS,
-    VARIABLES,
-    BlockLists,
+    PartyLists,
     Rule,
     RuleAction,
     Ruleset,
@@ -39,8 +39,8 @@ class RuleIn(Strict):
     enabled: bool = True
 
 
-class BlockListsIn(Strict):
-    """Parties that no payment may have."""
+class PartyListsIn(Strict):
+    """Parties of payments, by what names them."""
 
     account_ids: set[UUID] = Field(default_factory=set, max_length=10_000)
     device_ids: set[Annotated[Text, Field(min_length=1, max_length=200)]] = Field(
@@ -50,11 +50,32 @@ class BlockListsIn(Strict):
     emails: set[Annotated[Text, Field(min_length=3, max_length=320)]] = Field(default_factory=set, max_length=10_000)
     countries: set[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = Field(default_factory=set, max_length=300)
 
+    def lists(self) -> PartyLists:
+        """Return the lists as rules are matched with them."""
+        return PartyLists(
+            account_ids=frozenset(str(account_id) for account_id in self.account_ids),
+            device_ids=frozenset(self.device_ids),
+            ips=frozenset(self.ips),
+            emails=frozenset(email.lower() for email in self.emails),
+            countries=frozenset(self.countries),
+        )
+
+    @classmethod
+    def of(cls, lists: PartyLists) -> Self:
+        """Return the answer for lists."""
+        return cls(
+            account_ids={UUID(account_id) for account_id in lists.account_ids},
+            device_ids=set(lists.device_ids),
+            ips=set(lists.ips),
+            emails=set(lists.emails),
+            countries=set(lists.countries),
+        )
+
 
 ThresholdValues = dict[Annotated[str, Field(max_length=100)], Annotated[float, Field(ge=0, le=1e18)]]
 
 
-class RulesIn(Strict):
+class RulesetIn(Strict):
     """A whole rule set. A part that is left out is the one that ships with the product."""
 
     rules: list[RuleIn] | None = Field(None, max_length=MAX_RULES)
@@ -68,9 +89,10 @@ class RulesIn(Strict):
         description="In major units of that currency",
         examples=[{"JPY": {"review_amount": 750000}}],
     )
-    block_lists: BlockListsIn = BlockListsIn()
-    based_on_version: int | None = Field(None, ge=1, description="Refuse with 409 unless this version is active")
-    note: Text = Field("", max_length=2_000, description="Why; kept in the history")
+    block_lists: PartyListsIn = Field(PartyListsIn(), description="A payment with one of these has `blocked` set")
+    allow_lists: PartyListsIn = Field(
+        PartyListsIn(), description="A payment with one of these is not held for review; declines stand"
+    )
 
     def ruleset(self) -> Ruleset:
         """Return the rule set that is asked for; its version is assigned when it is activated."""
@@ -79,14 +101,34 @@ class RulesIn(Strict):
             rules=DEFAULT_RULES if self.rules is None else tuple(Rule(**rule.model_dump()) for rule in self.rules),
             thresholds=DEFAULT_RULESET.thresholds | self.thresholds,
             thresholds_by_currency=dict(self.thresholds_by_currency),
-            block_lists=BlockLists(
-                account_ids=frozenset(str(account_id) for account_id in self.block_lists.account_ids),
-                device_ids=frozenset(self.block_lists.device_ids),
-                ips=frozenset(self.block_lists.ips),
-                emails=frozenset(email.lower() for email in self.block_lists.emails),
-                countries=frozenset(self.block_lists.countries),
-            ),
+            block_lists=self.block_lists.lists(),
+            allow_lists=self.allow_lists.lists(),
         )
+
+
+class RulesIn(RulesetIn):
+    """A rule set that is to judge."""
+
+    based_on_version: int | None = Field(None, ge=1, description="Refuse with 409 unless this version is active")
+    note: Text = Field("", max_length=2_000, description="Why; kept in the history")
+    mode: Literal["active", "shadow"] = Field(
+        "active", description="`shadow`: judges beside the active one, and only its opinion is kept"
+    )
+
+
+class ActivationIn(Strict):
+    """A version of the history that is to judge."""
+
+    note: Text = Field("", max_length=2_000, description="Why; kept in the history")
+
+
+class ListChangeIn(Strict):
+    """Parties that join a list of the active rule set, and parties that leave it."""
+
+    list: Literal["block", "allow"]
+    add: PartyListsIn = PartyListsIn()
+    remove: PartyListsIn = PartyListsIn()
+    note: Text = Field("", max_length=2_000, description="Why; kept in the history")
 
 
 class RuleOut(RuleIn):
@@ -108,17 +150,19 @@ class RulesOut(BaseModel):
     rules: list[RuleOut]
     thresholds: dict[str, float]
     thresholds_by_currency: dict[str, dict[str, float]]
-    block_lists: BlockListsIn
+    block_lists: PartyListsIn
+    allow_lists: PartyListsIn
     note: str
     created_by: str | None = Field(description="Null for the rule set that ships with the product")
     created_at: datetime | None
+    mode: str = Field(description="`shadow` for a version that was made to judge beside the active one")
     variables: dict[str, VariableOut] = Field(description="What the expressions of rules can use")
     threshold_descriptions: dict[str, str]
 
     @classmethod
     def of(cls, record: RulesetRecord) -> Self:
         """Return the answer for a rule set."""
-        ruleset, lists = record.ruleset, record.ruleset.block_lists
+        ruleset = record.ruleset
         return cls(
             version=ruleset.version,
             rules=[
@@ -134,16 +178,12 @@ class RulesOut(BaseModel):
             ],
             thresholds=ruleset.thresholds,
             thresholds_by_currency=ruleset.thresholds_by_currency,
-            block_lists=BlockListsIn(
-                account_ids={UUID(account_id) for account_id in lists.account_ids},
-                device_ids=set(lists.device_ids),
-                ips=set(lists.ips),
-                emails=set(lists.emails),
-                countries=set(lists.countries),
-            ),
+            block_lists=PartyListsIn.of(ruleset.block_lists),
+            allow_lists=PartyListsIn.of(ruleset.allow_lists),
             note=record.note,
             created_by=record.created_by,
             created_at=record.created_at,
+            mode=record.mode,
             variables={name: VariableOut(**variable._asdict()) for name, variable in VARIABLES.items()},
             threshold_descriptions={name: threshold.description for name, threshold in THRESHOLDS.items()},
         )
@@ -156,6 +196,7 @@ class RulesVersionOut(BaseModel):
     note: str
     created_by: str | None
     created_at: datetime | None
+    mode: str
 
     @classmethod
     def of(cls, summary: RulesetSummary) -> Self:
@@ -165,6 +206,7 @@ class RulesVersionOut(BaseModel):
             note=summary.note,
             created_by=summary.created_by,
             created_at=summary.created_at,
+            mode=summary.mode,
         )
 
 

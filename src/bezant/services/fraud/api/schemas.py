@@ -1,4 +1,4 @@
-"""Requests and answers about assessments and cases."""
+"""Requests and answers about assessments."""
 
 import ipaddress
 from datetime import datetime
@@ -8,10 +8,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bezant.contracts.annotations import Text
-from bezant.contracts.fraud_events import CaseDecision, CaseOrigin
 from bezant.contracts.internal.fraud import Assessment, Decision
 from bezant.contracts.money import Money
-from bezant.services.fraud.domain.cases import Case, CaseStatus, StoredAssessment
+from bezant.services.fraud.domain.cases import StoredAssessment
 
 
 class Strict(BaseModel):
@@ -81,6 +80,10 @@ class AssessmentOut(BaseModel):
     ruleset_version: int
     degraded: bool
     features: dict[str, Any] = Field(description="What the rules saw")
+    shadow: dict[str, Any] | None = Field(
+        description="What a rule set in shadow (`ruleset_version`, `decision`, `score`, `reasons`) and a model "
+        "(`model`, `model_score`) said; neither had a part in the decision"
+    )
     case_id: UUID | None
     created_at: datetime
     assessed_at: datetime
@@ -100,57 +103,15 @@ class AssessmentOut(BaseModel):
             ruleset_version=stored.ruleset_version,
             degraded=stored.degraded,
             features=stored.features,
+            shadow=stored.shadow,
             case_id=stored.case_id,
             created_at=stored.created_at,
             assessed_at=stored.assessed_at,
         )
 
 
-class CaseOut(BaseModel):
-    """A payment that waited, or waits, for a person."""
+class RecountOut(BaseModel):
+    """What was counted anew."""
 
-    id: UUID
-    payment_id: UUID
-    assessment_id: UUID
-    status: CaseStatus
-    origin: CaseOrigin = Field(description="`fraud_unavailable`: held by policy, as the checks were down; judged later")
-    amount: Money
-    source_account_id: UUID
-    destination_account_id: UUID
-    score: int
-    reasons: list[str]
-    ruleset_version: int
-    features: dict[str, Any] = Field(description="What the rules saw")
-    opened_at: datetime
-    note: str | None
-    decided_by: str | None
-    decided_at: datetime | None
-
-    @classmethod
-    def of(cls, case: Case) -> Self:
-        """Return the answer for a case."""
-        return cls(
-            id=case.id,
-            payment_id=case.payment_id,
-            assessment_id=case.assessment_id,
-            status=case.status,
-            origin=case.origin,
-            amount=Money(amount_minor=case.amount_minor, currency=case.currency),
-            source_account_id=case.source_account_id,
-            destination_account_id=case.destination_account_id,
-            score=case.score,
-            reasons=case.reasons,
-            ruleset_version=case.ruleset_version,
-            features=case.features,
-            opened_at=case.opened_at,
-            note=case.note,
-            decided_by=case.decided_by,
-            decided_at=case.decided_at,
-        )
-
-
-class CaseDecisionIn(Strict):
-    """How a person settles a case."""
-
-    decision: CaseDecision
-    note: Text = Field("", max_length=2_000, description="Why; kept with the case and in the audit log")
+    payments: int = Field(description="Of the last seven days, one by one")
+    older_payments: int = Field(description="As daily sums, as far back as counters remember")

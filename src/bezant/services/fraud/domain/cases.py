@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from bezant.contracts.fraud_events import CaseOrigin
+from bezant.contracts.fraud_events import CaseOrigin, PaymentLabel
 from bezant.contracts.internal.fraud import AssessmentRequest
 
 
@@ -40,6 +40,71 @@ class Case:
     features: dict[str, Any]
     """What the rules saw."""
     origin: CaseOrigin
+    assignee: str | None = None
+    assigned_at: datetime | None = None
+    proposal: "Proposal | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A first person's decision, which a second person has to make too before it holds."""
+
+    status: CaseStatus
+    proposed_by: str
+    note: str
+    proposed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CaseNote:
+    """What somebody wrote about a case."""
+
+    id: UUID
+    author: str
+    note: str
+    written_at: datetime
+
+
+class SecondPerson(StrEnum):
+    """Which decisions of cases a second person has to make too."""
+
+    NEVER = "never"
+    APPROVALS = "approvals"
+    """Those that let money go."""
+    ALWAYS = "always"
+
+    def is_needed_for(self, status: CaseStatus) -> bool:
+        """Return whether a decision needs two people."""
+        return self is SecondPerson.ALWAYS or (self is SecondPerson.APPROVALS and status is CaseStatus.APPROVED)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSettings:
+    """What the tenant asks of reviews, and who decided that."""
+
+    second_person: SecondPerson
+    changed_by: str | None
+    changed_at: datetime | None
+
+
+class LabelSource(StrEnum):
+    """How it was found out what a payment was."""
+
+    REVIEW = "review"
+    CHARGEBACK = "chargeback"
+    REPORT = "report"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a payment turned out to be."""
+
+    label: PaymentLabel
+    source: LabelSource
+    note: str
+    labelled_by: str
+    labelled_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +126,8 @@ class StoredAssessment:
     created_at: datetime
     assessed_at: datetime
     case_id: UUID | None
+    shadow: dict[str, Any] | None
+    """What a shadow rule set and a model said; neither had a part in the decision."""
 
 
 def case_origin(request: AssessmentRequest) -> CaseOrigin:

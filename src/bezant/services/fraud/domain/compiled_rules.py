@@ -9,10 +9,11 @@ from typing import Any, Final, NamedTuple
 
 import cel
 
+from bezant.services.fraud.domain.features import VARIABLES
 from bezant.services.fraud.domain.problems import RuleInvalid, ThresholdInvalid
 from bezant.services.fraud.domain.rules import (
     THRESHOLDS,
-    VARIABLES,
+    PartyLists,
     Rule,
     RuleAction,
     Ruleset,
@@ -50,6 +51,8 @@ class CompiledRuleset:
         self.version = ruleset.version
         self._rules = [_compile(rule) for rule in ruleset.rules if rule.enabled]
         self.variables = frozenset(name for rule in self._rules for name in rule.program.variables())
+        self.has_block_lists = ruleset.block_lists != PartyLists()
+        self.has_allow_lists = ruleset.allow_lists != PartyLists()
         self._thresholds: dict[str, dict[str, float]] = {}
 
     def thresholds(self, currency: str) -> dict[str, float]:

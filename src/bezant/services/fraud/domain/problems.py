@@ -1,6 +1,6 @@
 """Every error of the fraud service that a client can see."""
 
-from bezant.contracts.problems import Conflict, NotFound, Unprocessable
+from bezant.contracts.problems import Conflict, Forbidden, NotFound, Unprocessable
 
 
 class RuleInvalid(Unprocessable):
@@ -50,3 +50,31 @@ class RulesetNotFound(NotFound):
 
     code = "fraud_ruleset_not_found"
     title = "Fraud rule set not found"
+
+
+class NoShadowRuleset(NotFound):
+    """No rule set judges in shadow at present."""
+
+    code = "fraud_shadow_not_found"
+    title = "No rule set is in shadow"
+
+
+class SecondPersonRequired(Forbidden):
+    """The tenant asks for a second person, and the caller is the first one; extension ``proposed_by``."""
+
+    code = "fraud_second_person_required"
+    title = "Another person has to decide"
+
+
+class NoCaseToClaim(NotFound):
+    """The queue of open cases that nobody has is empty."""
+
+    code = "fraud_queue_empty"
+    title = "No case waits to be claimed"
+
+
+class LabelNotFound(NotFound):
+    """Nobody has said what this payment turned out to be."""
+
+    code = "fraud_label_not_found"
+    title = "The payment has no label"

@@ -1,6 +1,6 @@
 """Rule sets: what a tenant may change about how payments are judged, and the rule set every tenant starts with.
 
-A rule is a CEL expression (https://cel.dev) over the variables in `VARIABLES` that answers true when the
+A rule is a CEL expression (https://cel.dev) over the variables of `domain.features` that answers true when the
 payment is suspicious. Thresholds are in major units of the payment's currency; those that are amounts are
 multiplied by the currency's magnitude, so that one number serves currencies worth very different amounts.
 """
@@ -31,8 +31,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
 
-class BlockLists(msgspec.Struct, frozen=True, kw_only=True):
-    """Parties that a tenant will not do business with; any match puts the list's name into `blocked`."""
+class PartyLists(msgspec.Struct, frozen=True, kw_only=True):
+    """Parties that a tenant will not do business with, or trusts; a payment with one of them matches the list."""
 
     account_ids: frozenset[str] = frozenset()
     device_ids: frozenset[str] = frozenset()
@@ -49,7 +49,10 @@ class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: dict[str, float]
     thresholds_by_currency: dict[str, dict[str, float]] = {}
     """Overrides for one currency, taken as they are (no magnitude)."""
-    block_lists: BlockLists = BlockLists()
+    block_lists: PartyLists = PartyLists()
+    """Matches stand in the variable `blocked`."""
+    allow_lists: PartyLists = PartyLists()
+    """Matches stand in the variable `allowed`; a payment with one is not held for review. Declines stand."""
 
 
 class Threshold(NamedTuple):
@@ -84,51 +87,6 @@ CURRENCY_MAGNITUDES: Final[dict[str, int]] = {
 They only place the default thresholds; a tenant sets its own per currency in `thresholds_by_currency`.
 """
 
-
-class Variable(NamedTuple):
-    """What a rule can see."""
-
-    type: str
-    description: str
-    needs_velocity: bool = False
-
-
-def _velocity_variables() -> dict[str, Variable]:
-    variables = {}
-    for prefix, who in (("source", "the paying account"), ("device", "the device"), ("ip", "the address")):
-        for window in ("1m", "1h", "24h"):
-            variables[f"{prefix}_count_{window}"] = Variable(
-                "int", f"payments of {who} in the last {window}, this one included", True
-            )
-    for window in ("1m", "1h", "24h"):
-        variables[f"source_amount_{window}"] = Variable(
-            "double", f"sum of the account's payments in the last {window}, major units", True
-        )
-    return variables
-
-
-VARIABLES: Final[dict[str, Variable]] = {
-    "amount": Variable("double", "amount in major units (12.5 for 12.50 USD)"),
-    "amount_minor": Variable("int", "amount in minor units"),
-    "currency": Variable("string", "ISO 4217 code"),
-    "source_account_id": Variable("string", "the paying account"),
-    "destination_account_id": Variable("string", "the paid account"),
-    "ip": Variable("string", "payer's address, empty if unknown"),
-    "device_id": Variable("string", "payer's device, empty if unknown"),
-    "email": Variable("string", "payer's e-mail, empty if unknown"),
-    "email_domain": Variable("string", "part of the e-mail after the @, empty if unknown"),
-    "user_agent": Variable("string", "payer's user agent, empty if unknown"),
-    "country": Variable("string", "ISO 3166-1 alpha-2 code of where the payer is, empty if unknown"),
-    "hour_utc": Variable("int", "hour of the day in UTC, 0 to 23"),
-    "weekday_utc": Variable("int", "day of the week in UTC, 0 for Monday"),
-    "blocked": Variable("list", "names of the block lists that a party of the payment is on"),
-    **_velocity_variables(),
-    "source_destinations_24h": Variable("int", "accounts that the account paid in the last 24h", True),
-    "destination_is_new": Variable("bool", "the account never paid this destination before", True),
-    "device_accounts_24h": Variable("int", "accounts that paid from the device in the last 24h", True),
-    "ip_accounts_24h": Variable("int", "accounts that paid from the address in the last 24h", True),
-    **{f"limit_{name}": Variable("double", threshold.description) for name, threshold in THRESHOLDS.items()},
-}
 
 DEFAULT_RULES: Final = (
     Rule(
@@ -181,8 +139,10 @@ def threshold_values(ruleset: Ruleset, currency: str) -> dict[str, float]:
     magnitude = CURRENCY_MAGNITUDES.get(currency, 1)
     own = ruleset.thresholds_by_currency.get(currency, {})
     return {
-        f"limit_{name}": own[name]
-        if name in own
-        else ruleset.thresholds.get(name, threshold.default) * (magnitude if threshold.is_amount else 1)
+        f"limit_{name}": float(
+            own[name]
+            if name in own
+            else ruleset.thresholds.get(name, threshold.default) * (magnitude if threshold.is_amount else 1)
+        )
         for name, threshold in THRESHOLDS.items()
     }

@@ -8,12 +8,19 @@ from bezant.contracts.fraud_events import (
     FRAUD_ASSESSED,
     FRAUD_CASE_DECIDED,
     FRAUD_CASE_OPENED,
+    FRAUD_PAYMENT_LABELLED,
     FRAUD_RULES_CHANGED,
+    FRAUD_SETTINGS_CHANGED,
+    CaseChange,
     CaseDecision,
     FraudAssessed,
+    FraudCaseChanged,
     FraudCaseDecided,
     FraudCaseOpened,
+    FraudPaymentLabelled,
     FraudRulesChanged,
+    FraudSettingsChanged,
+    PaymentLabel,
 )
 from bezant.contracts.internal.fraud import Assessment, AssessmentRequest
 from bezant.services.fraud.domain.cases import case_origin
@@ -89,8 +96,8 @@ def case_decided(
     )
 
 
-def rules_changed(ruleset: Ruleset, *, note: str, actor: str) -> Event:
-    """Return the event that announces another rule set."""
+def rules_changed(ruleset: Ruleset, *, note: str, actor: str, mode: str) -> Event:
+    """Return the event that announces another rule set, one in shadow, or the end of a shadow."""
     return Event(
         type=FRAUD_RULES_CHANGED,
         topic=FRAUD_EVENTS,
@@ -101,5 +108,39 @@ def rules_changed(ruleset: Ruleset, *, note: str, actor: str) -> Event:
             rule_codes=[rule.code for rule in ruleset.rules if rule.enabled],
             note=note,
             changed_by=actor,
+            mode=mode,
         ),
+    )
+
+
+def case_changed(change: CaseChange, *, case_id: UUID, payment_id: UUID, actor: str, **facts: str | None) -> Event:
+    """Return the event of what people do with a case before it is decided."""
+    return Event(
+        type=f"fraud.case_{change}",
+        topic=FRAUD_EVENTS,
+        subject=str(payment_id),
+        actor=actor,
+        data=FraudCaseChanged(case_id=case_id, payment_id=payment_id, change=change, **facts),
+    )
+
+
+def payment_labelled(payment_id: UUID, label: PaymentLabel, *, source: str, note: str, actor: str) -> Event:
+    """Return the event of what a payment turned out to be."""
+    return Event(
+        type=FRAUD_PAYMENT_LABELLED,
+        topic=FRAUD_EVENTS,
+        subject=str(payment_id),
+        actor=actor,
+        data=FraudPaymentLabelled(payment_id=payment_id, label=label, source=source, note=note, labelled_by=actor),
+    )
+
+
+def settings_changed(second_person: str, *, actor: str) -> Event:
+    """Return the event of a change of what the tenant asks of reviews."""
+    return Event(
+        type=FRAUD_SETTINGS_CHANGED,
+        topic=FRAUD_EVENTS,
+        subject="settings",
+        actor=actor,
+        data=FraudSettingsChanged(second_person=second_person, changed_by=actor),
     )

@@ -2,17 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.fraud.domain.compiled_rules import validated
-from bezant.services.fraud.domain.problems import RulesetChanged, RulesetNotFound
-from bezant.services.fraud.domain.rules import DEFAULT_RULESET, Ruleset
+from bezant.services.fraud.domain.problems import NoShadowRuleset, RulesetChanged, RulesetNotFound
+from bezant.services.fraud.domain.rules import DEFAULT_RULESET, PartyLists, Ruleset
 from bezant.services.fraud.events.publishes import rules_changed
 from bezant.services.fraud.storage import QUERIES
 from bezant.services.fraud.storage.active_rulesets import decode_ruleset, encode_ruleset
+
+ACTIVE: Final = "active"
+SHADOW: Final = "shadow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class RulesetRecord:
     created_by: str | None = None
     note: str = ""
     created_at: datetime | None = None
+    mode: str = ACTIVE
+    """`active`, or `shadow` for one that was made to judge beside the active one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class RulesetSummary:
     created_by: str | None
     note: str
     created_at: datetime | None
+    mode: str = ACTIVE
 
 
 _SHIPPED = RulesetRecord(DEFAULT_RULESET, note="ships with the product")
@@ -55,7 +62,11 @@ async def _read(tx: TenantTransaction, version: int | None) -> RulesetRecord:
         row = await tx.fetch_one(QUERIES["ruleset_by_version"], {"version": version})
         if row is None:
             raise RulesetNotFound(f"There is no rule set of version {version}.")
-    return RulesetRecord(decode_ruleset(row[1]), row[2], row[3], row[4])
+    return _record(row)
+
+
+def _record(row: tuple[Any, ...]) -> RulesetRecord:
+    return RulesetRecord(decode_ruleset(row[1]), *row[2:])
 
 
 async def replace_rules(
@@ -66,11 +77,13 @@ async def replace_rules(
     based_on_version: int | None,
     note: str,
     actor: str,
+    mode: str = ACTIVE,
 ) -> RulesetRecord:
-    """Validate a rule set and let it judge from now on; its `version` is assigned here.
+    """Validate a rule set and let it judge from now on, or judge in shadow; its `version` is assigned here.
 
-    The active rule set sent again changes nothing. Raises `RuleInvalid`, `ThresholdInvalid`, and `RulesetChanged`
-    when the active version is not the one that the change was based on.
+    The active rule set sent again changes nothing. A shadow takes the place of the one before. Raises
+    `RuleInvalid`, `ThresholdInvalid`, and `RulesetChanged` when the active version is not the one that the change
+    was based on.
     """
     validated(wanted)
 
@@ -83,15 +96,95 @@ async def replace_rules(
                 "Read the rules again and repeat the change.",
                 active_version=active.ruleset.version,
             )
-        if msgspec.structs.replace(wanted, version=active.ruleset.version) == active.ruleset:
+        if mode == ACTIVE and msgspec.structs.replace(wanted, version=active.ruleset.version) == active.ruleset:
             return active
-        ruleset = msgspec.structs.replace(wanted, version=active.ruleset.version + 1)
-        row = await tx.fetch_one(
-            QUERIES["insert_ruleset"],
-            {"version": ruleset.version, "document": encode_ruleset(ruleset), "created_by": actor, "note": note},
+        return await _insert(tx, wanted, note=note, actor=actor, mode=mode)
+
+    return await databases.run(tenant_id, work)
+
+
+async def _insert(tx: TenantTransaction, wanted: Ruleset, *, note: str, actor: str, mode: str) -> RulesetRecord:
+    newest = await tx.fetch_one(QUERIES["newest_version"])
+    ruleset = msgspec.structs.replace(wanted, version=(newest[0] if newest else DEFAULT_RULESET.version) + 1)
+    row = await tx.fetch_one(
+        QUERIES["insert_ruleset"],
+        {
+            "version": ruleset.version,
+            "document": encode_ruleset(ruleset),
+            "created_by": actor,
+            "note": note,
+            "mode": mode,
+        },
+    )
+    tx.emit(rules_changed(ruleset, note=note, actor=actor, mode=mode))
+    return RulesetRecord(ruleset, actor, note, row[0] if row else None, mode)
+
+
+async def activate_version(
+    databases: TenantDatabases, tenant_id: UUID, version: int, *, note: str, actor: str
+) -> RulesetRecord:
+    """Let a rule set of the history judge, under a new version; its shadow ends. Raises `RulesetNotFound`."""
+
+    async def work(tx: TenantTransaction) -> RulesetRecord:
+        await tx.execute(QUERIES["lock_rulesets"])
+        wanted, active = await _read(tx, version), await _read(tx, None)
+        if wanted.mode == SHADOW:
+            await tx.execute(QUERIES["end_shadow"], {"version": version, "ended_by": actor})
+        if active.ruleset.version == version:
+            return active
+        said = note or f"version {version} again" if wanted.mode == ACTIVE else note or f"version {version} from shadow"
+        return await _insert(tx, wanted.ruleset, note=said, actor=actor, mode=ACTIVE)
+
+    return await databases.run(tenant_id, work)
+
+
+async def end_shadow(databases: TenantDatabases, tenant_id: UUID, *, actor: str) -> None:
+    """Let no rule set judge in shadow. Raises `NoShadowRuleset`."""
+
+    async def work(tx: TenantTransaction) -> None:
+        await tx.execute(QUERIES["lock_rulesets"])
+        record = await shadow_in(tx)
+        await tx.execute(QUERIES["end_shadow"], {"version": record.ruleset.version, "ended_by": actor})
+        tx.emit(rules_changed(record.ruleset, note="", actor=actor, mode="shadow_ended"))
+
+    await databases.run(tenant_id, work)
+
+
+async def shadow_in(tx: TenantTransaction) -> RulesetRecord:
+    """Return the rule set that judges in shadow. Raises `NoShadowRuleset`."""
+    row = await tx.fetch_one(QUERIES["shadow_ruleset"])
+    if row is None:
+        raise NoShadowRuleset("No rule set is in shadow. PUT /v1/fraud/rules with `mode` shadow puts one there.")
+    return _record(row)
+
+
+async def change_lists(
+    databases: TenantDatabases,
+    tenant_id: UUID,
+    list_name: str,
+    *,
+    added: PartyLists,
+    removed: PartyLists,
+    note: str,
+    actor: str,
+) -> RulesetRecord:
+    """Add parties to the `block` or `allow` lists of the active rule set and remove others."""
+    field = f"{list_name}_lists"
+
+    async def work(tx: TenantTransaction) -> RulesetRecord:
+        await tx.execute(QUERIES["lock_rulesets"])
+        active = await _read(tx, None)
+        lists: PartyLists = getattr(active.ruleset, field)
+        changed = PartyLists(
+            **{
+                kind: (getattr(lists, kind) | getattr(added, kind)) - getattr(removed, kind)
+                for kind in PartyLists.__struct_fields__
+            }
         )
-        tx.emit(rules_changed(ruleset, note=note, actor=actor))
-        return RulesetRecord(ruleset, actor, note, row[0] if row else None)
+        if changed == lists:
+            return active
+        wanted = msgspec.structs.replace(active.ruleset, **{field: changed})
+        return await _insert(tx, wanted, note=note, actor=actor, mode=ACTIVE)
 
     return await databases.run(tenant_id, work)
 

@@ -1,4 +1,4 @@
-"""The rule set that judges each tenant's payments, compiled once per version and process."""
+"""The rule sets that judge each tenant's payments, in earnest and in shadow, compiled once per version and process."""
 
 from collections import OrderedDict
 from typing import Final
@@ -31,20 +31,20 @@ class ActiveRulesets:
 
     def __init__(self) -> None:
         self._default = CompiledRuleset(DEFAULT_RULESET)
-        self._compiled: OrderedDict[UUID, CompiledRuleset] = OrderedDict()
+        self._compiled: OrderedDict[tuple[UUID, int], CompiledRuleset] = OrderedDict()
 
     async def of_version(self, tx: TenantTransaction, version: int) -> CompiledRuleset:
-        """Return the tenant's rule set of the version that the transaction found to be active."""
+        """Return the tenant's rule set of a version that the transaction has found."""
         if version == DEFAULT_RULESET.version:
             return self._default
-        cached = self._compiled.get(tx.tenant_id)
-        if cached is None or cached.version != version:
+        key = (tx.tenant_id, version)
+        cached = self._compiled.get(key)
+        if cached is None:
             row = await tx.fetch_one(QUERIES["ruleset_by_version"], {"version": version})
             if row is None:
                 raise LookupError(f"rule set {version} of tenant {tx.tenant_id} has no row")
-            cached = CompiledRuleset(decode_ruleset(row[1]))
-            self._compiled[tx.tenant_id] = cached
+            cached = self._compiled[key] = CompiledRuleset(decode_ruleset(row[1]))
             if len(self._compiled) > _MAX_CACHED:
                 self._compiled.popitem(last=False)
-        self._compiled.move_to_end(tx.tenant_id)
+        self._compiled.move_to_end(key)
         return cached
