@@ -27,7 +27,12 @@ def operations() -> Iterator[tuple[str, str]]:
 
 
 OPERATIONS = sorted(operations())
-NAMES = ("/v1/idempotency/{key}", "/v1/fraud/rules/versions/{version}", "/v1/email-templates/{event_type}")
+NAMES = (
+    "/v1/idempotency/{key}",
+    "/v1/fraud/rules/versions/{version}",
+    "/v1/fraud/rules/versions/{version}/activate",
+    "/v1/email-templates/{event_type}",
+)
 """Parameters that are names of each tenant's own, not ids."""
 WITH_ID = [
     (method, path)
@@ -136,6 +141,9 @@ async def things(tenant: TestTenant) -> dict[str, str]:
 BODIES = {
     "/v1/accounts/{account_id}/limits": {"daily_limit_minor": 5},
     "/v1/fraud/cases/{case_id}/decision": {"decision": "approve"},
+    "/v1/fraud/cases/{case_id}/notes": {"note": "x"},
+    "/v1/fraud/cases/{case_id}/assignee": {"assignee": None},
+    "/v1/fraud/labels/{payment_id}": {"label": "fraud"},
     "/v1/webhook-endpoints/{endpoint_id}/replay": {"since_sequence": 1},
     "/v1/email-subscriptions/{endpoint_id}/replay": {"since_sequence": 1},
     "/v1/email-subscriptions/{endpoint_id}/confirm": {"code": "A"},

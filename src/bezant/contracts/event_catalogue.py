@@ -87,7 +87,7 @@ EVENT_CATALOGUE: Final[Mapping[str, PublishedEvent]] = MappingProxyType(
     | _all(FRAUD_EVENTS, fraud_events.FraudCaseOpened, [fraud_events.FRAUD_CASE_OPENED])
     | _all(FRAUD_EVENTS, fraud_events.FraudCaseDecided, [fraud_events.FRAUD_CASE_DECIDED])
     | _all(FRAUD_EVENTS, fraud_events.FraudRulesChanged, [fraud_events.FRAUD_RULES_CHANGED])
-    | _all(FRAUD_EVENTS, fraud_events.FraudCaseChanged, (f"fraud.case_{change}" for change in fraud_events.CaseChange))
+    | _all(FRAUD_EVENTS, fraud_events.FraudCaseChanged, fraud_events.TYPE_OF_CHANGE.values())
     | _all(FRAUD_EVENTS, fraud_events.FraudPaymentLabelled, [fraud_events.FRAUD_PAYMENT_LABELLED])
     | _all(FRAUD_EVENTS, fraud_events.FraudSettingsChanged, [fraud_events.FRAUD_SETTINGS_CHANGED])
     | _all(

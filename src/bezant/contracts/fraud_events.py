@@ -15,6 +15,9 @@ from bezant.contracts.internal.fraud import Decision
 
 FRAUD_ASSESSED: Final = "fraud.assessed"
 FRAUD_CASE_OPENED: Final = "fraud.case_opened"
+FRAUD_CASE_ASSIGNED: Final = "fraud.case_assigned"
+FRAUD_CASE_NOTED: Final = "fraud.case_noted"
+FRAUD_CASE_PROPOSED: Final = "fraud.case_proposed"
 FRAUD_CASE_DECIDED: Final = "fraud.case_decided"
 FRAUD_RULES_CHANGED: Final = "fraud.rules_changed"
 FRAUD_PAYMENT_LABELLED: Final = "fraud.payment_labelled"
@@ -91,7 +94,7 @@ class FraudRulesChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseChange(StrEnum):
-    """What people do with a case before it is decided; `fraud.case_<change>` is the event's type."""
+    """What people do with a case before it is decided."""
 
     ASSIGNED = "assigned"
     """`assignee` works on it, or nobody any more."""
@@ -99,6 +102,13 @@ class CaseChange(StrEnum):
     """Somebody wrote a note."""
     PROPOSED = "proposed"
     """A first person has decided; a second one has to."""
+
+
+TYPE_OF_CHANGE: Final = {
+    CaseChange.ASSIGNED: FRAUD_CASE_ASSIGNED,
+    CaseChange.NOTED: FRAUD_CASE_NOTED,
+    CaseChange.PROPOSED: FRAUD_CASE_PROPOSED,
+}
 
 
 class FraudCaseChanged(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from bezant.contracts.fraud_events import (
     FRAUD_PAYMENT_LABELLED,
     FRAUD_RULES_CHANGED,
     FRAUD_SETTINGS_CHANGED,
+    TYPE_OF_CHANGE,
     CaseChange,
     CaseDecision,
     FraudAssessed,
@@ -116,7 +117,7 @@ def rules_changed(ruleset: Ruleset, *, note: str, actor: str, mode: str) -> Even
 def case_changed(change: CaseChange, *, case_id: UUID, payment_id: UUID, actor: str, **facts: str | None) -> Event:
     """Return the event of what people do with a case before it is decided."""
     return Event(
-        type=f"fraud.case_{change}",
+        type=TYPE_OF_CHANGE[change],
         topic=FRAUD_EVENTS,
         subject=str(payment_id),
         actor=actor,
