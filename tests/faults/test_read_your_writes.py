@@ -81,7 +81,7 @@ async def test_a_changed_limit_holds_everywhere_once_it_is_confirmed(
     async with BezantClient(stage.fleet.platform.url, journal.api_key) as api:
         for number in range(1, _ROUNDS + 1):
             # Each round allows three more payments of one to go below zero, and not a fourth.
-            await api.request("PATCH", path, {"overdraft_limit_minor": 3 * number})
+            await api.patch(path, {"overdraft_limit_minor": 3 * number})
             paid = await asyncio.gather(*(payer.pay(journal, account_id, journal.bank, 1) for payer in payers))
             assert [entry.done["status"] for entry in paid] == ["captured"] * 3
             refused = await asyncio.gather(*(payer.pay(journal, account_id, journal.bank, 1) for payer in payers))

@@ -236,7 +236,7 @@ async def test_a_kill_anywhere_in_an_offboarding_leaves_nothing(stage: Stage) ->
 async def _until_accepted(stage: Stage, method: str, path: str) -> None:
     async def accepted() -> bool:
         try:
-            return await answered(stage.admin.request(method, path, key=f"{method} {path}")) is not None
+            return await answered(stage.admin.send(method, path, idempotency_key=f"{method} {path}")) is not None
         except ApiProblem as problem:
             # Closing twice is refused: it has been accepted before, by an instance that could not say so.
             return problem.status == 409 and method == "DELETE"

@@ -9,6 +9,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
+from bezant.cli.client_code import client_code
 from bezant.cli.contracts import rendered
 from bezant.client import BezantClient
 
@@ -263,9 +264,12 @@ async def test_what_the_gateway_does_not_know_is_a_problem_too(tenant: TestTenan
     assert (status, problem["code"]) == (405, "method_not_allowed")
 
 
-def test_the_shipped_documents_are_those_of_the_code() -> None:
+def test_the_shipped_documents_and_the_client_are_those_of_the_code() -> None:
     from importlib import resources
 
     for name, text in rendered().items():
         shipped = resources.files("bezant.contracts").joinpath(name).read_text()
         assert shipped == text, f"{name} is out of date: run `make openapi`"
+    for name, text in client_code(DOCUMENT).items():
+        shipped = resources.files("bezant.client.generated").joinpath(name).read_text()
+        assert shipped == text, f"bezant.client's {name} is out of date: run `make openapi`"

@@ -1,6 +1,6 @@
 """`bezant account`: open, list and read accounts."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,6 +9,7 @@ from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts,
 from bezant.client import BezantClient
 from bezant.contracts.money import format_amount
 
+AccountType = Literal["customer", "merchant", "settlement", "fee"]
 app = typer.Typer(help="Open, list and read accounts.", no_args_is_help=True)
 AccountId = Annotated[str, typer.Argument(help="The account's id.")]
 
@@ -20,7 +21,7 @@ def _money(amount: dict[str, Any] | None) -> str:
 @app.command("open")
 def open_account(
     name: Annotated[str, typer.Argument(help="The account's name.")],
-    kind: Annotated[str, typer.Option("--type", help="customer, merchant, settlement or fee.")] = "customer",
+    kind: Annotated[AccountType, typer.Option("--type", help="What the account is for.")] = "customer",
     currency: Annotated[str, typer.Option(help="Its currency.")] = "USD",
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -30,7 +31,7 @@ def open_account(
     """Open an account."""
 
     async def work(client: BezantClient) -> Any:
-        return await client.post("/v1/accounts", {"name": name, "type": kind, "currency": currency})
+        return await client.accounts.create({"name": name, "type": kind, "currency": currency})
 
     show(
         speak(url, key_of(data_dir, tenant), work),
@@ -48,7 +49,7 @@ def list_accounts(
     """List accounts."""
 
     async def work(client: BezantClient) -> list[Any]:
-        return [account async for account in client.pages("/v1/accounts")]
+        return [account async for account in client.accounts.iterate()]
 
     parts = ["name", "type", "currency", "status", "id"]
     show(
@@ -69,7 +70,7 @@ def balance(
     """Show what is posted, available and pending."""
 
     async def work(client: BezantClient) -> Any:
-        return await client.get(f"/v1/accounts/{account_id}/balance")
+        return await client.accounts.get_balance(account_id)
 
     show(
         speak(url, key_of(data_dir, tenant), work),
@@ -92,7 +93,7 @@ def statement(
     """Show the account's entries with the balance after each."""
 
     async def work(client: BezantClient) -> Any:
-        return await client.get(f"/v1/accounts/{account_id}/statement", limit=limit)
+        return await client.accounts.get_statement(account_id, limit=limit)
 
     show(
         speak(url, key_of(data_dir, tenant), work),

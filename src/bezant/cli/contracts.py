@@ -1,5 +1,6 @@
-"""`bezant contracts`: the OpenAPI and AsyncAPI documents, made from the code."""
+"""`bezant contracts`: the OpenAPI and AsyncAPI documents and the typed client, made from the code."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -7,10 +8,12 @@ import msgspec
 import typer
 
 import bezant.contracts
+from bezant.cli.client_code import client_code
 from bezant.cli.contract_documents import asyncapi_document, openapi_documents
 
 app = typer.Typer(help="The OpenAPI and AsyncAPI documents.", no_args_is_help=True)
 _PACKAGED = Path(bezant.contracts.__file__).parent
+_CLIENT = _PACKAGED.parent / "client" / "generated"
 
 
 @app.callback()
@@ -20,9 +23,12 @@ def contracts() -> None:
 
 @app.command()
 def write(directory: Annotated[Path, typer.Option(help="Where to write them.")] = _PACKAGED) -> None:
-    """Write `openapi.json` (merged), one for each service below `openapi/`, and `asyncapi.json`."""
-    for name, text in rendered().items():
-        path = directory / name
+    """Write `openapi.json` (merged), one for each service below `openapi/`, `asyncapi.json`, and the typed client."""
+    documents = rendered()
+    files = {directory / name: text for name, text in documents.items()}
+    if directory == _PACKAGED:
+        files |= {_CLIENT / name: text for name, text in client_code(json.loads(documents["openapi.json"])).items()}
+    for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         typer.echo(path)

@@ -1,13 +1,14 @@
 """`bezant pay`: make a payment, and what can be done to one."""
 
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from bezant.cli.platform import DEFAULT_DATA_DIR
 from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, rows, show, speak
 from bezant.client import BezantClient
+from bezant.client.generated.models import PaymentRequest
 from bezant.contracts.currencies import CURRENCIES
 from bezant.contracts.money import format_amount
 
@@ -58,7 +59,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a payment. Exit code 2 when it was declined or failed."""
-    body = {
+    body: PaymentRequest = {
         "source_account_id": source,
         "destination_account_id": destination,
         "amount": {"amount_minor": amount_minor(amount, currency), "currency": currency},
@@ -67,7 +68,7 @@ def create(
     }
 
     async def work(client: BezantClient) -> Any:
-        return await client.post("/v1/payments", body, key=key)
+        return await client.payments.create(body, idempotency_key=key)
 
     made = speak(url, key_of(data_dir, tenant), work)
     show(made, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
@@ -82,7 +83,7 @@ def show_payment(
     """Show one payment."""
 
     async def work(client: BezantClient) -> Any:
-        return await client.get(f"/v1/payments/{payment_id}")
+        return await client.payments.get(payment_id)
 
     found = speak(url, key_of(data_dir, tenant), work)
     show(found, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
@@ -96,7 +97,7 @@ def list_payments(
     """List payments, newest first."""
 
     async def work(client: BezantClient) -> Any:
-        return (await client.get("/v1/payments", limit=limit))["data"]
+        return (await client.payments.list(limit=limit))["data"]
 
     show(
         speak(url, key_of(data_dir, tenant), work),
@@ -113,15 +114,27 @@ def list_payments(
     )  # fmt: skip
 
 
-def _act(what: str, payment_id: str, amount: str | None, key: str | None, session: tuple[Any, str, str | None]) -> Any:
+def _act(
+    what: Literal["capture", "void", "refund"],
+    payment_id: str,
+    amount: str | None,
+    key: str | None,
+    session: tuple[Any, str, str | None],
+) -> Any:
     data_dir, url, tenant = session
 
     async def work(client: BezantClient) -> Any:
-        body = {}
+        part = None
         if amount is not None:
-            payment = await client.get(f"/v1/payments/{payment_id}")
-            body["amount_minor"] = amount_minor(amount, payment["amount"]["currency"])
-        return await client.post(f"/v1/payments/{payment_id}/{what}", body, key=key)
+            payment = await client.payments.get(payment_id)
+            part = amount_minor(amount, payment["amount"]["currency"])
+        match what:
+            case "capture":
+                return await client.payments.capture(payment_id, {"amount_minor": part}, idempotency_key=key)
+            case "void":
+                return await client.payments.void(payment_id, idempotency_key=key)
+            case "refund":
+                return await client.payments.refund(payment_id, {"amount_minor": part}, idempotency_key=key)
 
     return speak(url, key_of(data_dir, tenant), work)
 

@@ -52,7 +52,7 @@ class Receiver:
             return
         path = f"/v1/webhook-endpoints/{mine['id']}"
         self._secrets[slug] = (await client.post(f"{path}/rotate-secret", {"overlap_seconds": 0}))["secret"]
-        await client.request("PATCH", path, {"url": url, "status": "enabled"})
+        await client.patch(path, {"url": url, "status": "enabled"})
         await client.post(f"{path}/replay", {"since_sequence": 1})
 
     async def caught_up(self, slug: str, *, at_least: int, timeout_seconds: float) -> int:

@@ -13,6 +13,7 @@ from bezant.foundation.control.directory import TenantDirectory
 from bezant.foundation.http.direct import DirectRoute
 from bezant.foundation.http.edge import Edge
 from bezant.foundation.http.health import Health, health_router
+from bezant.foundation.http.operation_names import operation_name
 from bezant.foundation.http.problems import install_problem_handlers
 from bezant.foundation.identity.api_keys import ApiKeys
 from bezant.foundation.identity.internal_tokens import TokenVerifier
@@ -74,11 +75,18 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         "description": "A problem",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for path in document.get("paths", {}).values():
-        for operation in path.values():
+    for path, methods in document.get("paths", {}).items():
+        for method, operation in methods.items():
+            operation["operationId"] = operation_name(method.upper(), path, is_list=_answers_a_list(operation, schemas))
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = problem
     return document
+
+
+def _answers_a_list(operation: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    schema = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    answered = schemas.get(str(schema.get("$ref", "")).rpartition("/")[2], {})
+    return "data" in answered.get("properties", {})
 
 
 def create_app(
