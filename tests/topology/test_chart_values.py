@@ -1,11 +1,13 @@
 """The chart's values are the model's: committed files agree with it, and what it leaves open is refused by name."""
 
+import ast
 from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+import bezant
 from bezant.cli import topology
 from bezant.cli.topology_values import values_files
 from bezant.contracts.fleet import SERVICES
@@ -62,3 +64,27 @@ def test_every_service_stands_in_every_region_with_the_models_numbers() -> None:
         assert payment["autoscaling"]["scaleDownStabilisationSeconds"] == 600
     assert yaml.safe_load(files["us-east-1/region.yaml"])["mode"] == "active"
     assert yaml.safe_load(files["sa-east-1/region.yaml"])["mode"] == "standby"
+
+
+def _audiences(service: str) -> set[str]:
+    """Return the services that this one calls, from the calls in its syntax trees."""
+    found = set()
+    for path in (Path(bezant.__file__).parent / "services" / service).rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        constants = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "call":
+                audience = node.args[0]
+                found.add(audience.value if isinstance(audience, ast.Constant) else constants[ast.unparse(audience)])
+    return {str(one) for one in found}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_model_knows_every_call_between_services(service: str) -> None:
+    assert set(load_model("production").service(service).calls) == _audiences(service)

@@ -70,6 +70,12 @@ with the root.
 {{- if le (int $values.gateway.termination.preStopSeconds) (int $values.gateway.deregistrationDelaySeconds) }}
 {{- fail (printf "gateway.termination.preStopSeconds: %d is not above deregistrationDelaySeconds, %d: the load balancer would still send to a gateway that has ended" (int $values.gateway.termination.preStopSeconds) (int $values.gateway.deregistrationDelaySeconds)) }}
 {{- end }}
+{{- if not $values.mode }}
+{{- fail "mode: not given; active or standby" }}
+{{- end }}
+{{- if and $values.observability.logs.splunk.enabled (not $values.observability.logs.splunk.host) }}
+{{- fail "observability.logs.splunk.host: not given, but Splunk is enabled" }}
+{{- end }}
 {{- if not (hasKey $values.services $values.mesh.healthService) }}
 {{- fail (printf "mesh.healthService: there is no service %q" $values.mesh.healthService) }}
 {{- end }}

@@ -18,7 +18,12 @@ canary:
   trafficRouting:
     istio:
       virtualServices:
-        - {name: public-{{ .name }}, routes: [{{ .name }}]}
+        - name: public
+          routes:
+            - {{ .name }}
+            {{- if include "bezant.patterns" .service.routes.public }}
+            - {{ .name }}-patterns
+            {{- end }}
         {{- if .service.callers }}
         - {name: internal, routes: [{{ .name }}]}
         {{- end }}

@@ -1,0 +1,245 @@
+"""What every pod promises: no rights, probes, an orderly end, a budget, and only settings that the code knows."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from bezant.foundation.settings import Settings
+from bezant.topology.model.deployment import Topology
+
+from ..rendering import (
+    NAMESPACE,
+    SERVICES,
+    Manifest,
+    Manifests,
+    containers,
+    environment,
+    pod_labels,
+    pod_spec,
+)
+
+MAY_RUN_AS_ROOT: Final = frozenset({"fluent-bit"})
+"""Reads the container runtime's log files, which belong to root; it may do nothing else."""
+IMAGE_USER: Final = 10001
+"""The user of the Dockerfile."""
+
+
+def _all_pods(manifests: Manifests) -> Iterator[Manifest]:
+    yield from manifests.workloads()
+    yield from manifests.kind("Job")
+
+
+def check_restricted(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """Pods keep to the restricted pod security standard, with a read-only root and no token of the API server.
+
+    https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    """
+    for workload in _all_pods(manifests):
+        name = workload["metadata"]["name"]
+        spec = pod_spec(workload)
+        if spec.get("automountServiceAccountToken") is not False:
+            yield f"{name} mounts a token of the API server"
+        if any(spec.get(field) for field in ("hostNetwork", "hostPID", "hostIPC")):
+            yield f"{name} uses the node's namespaces"
+        if spec.get("securityContext", {}).get("seccompProfile") != {"type": "RuntimeDefault"}:
+            yield f"{name} runs without a seccomp profile"
+        for container in containers(workload):
+            yield from _restricted(name, spec, container)
+        for volume in spec.get("volumes", []):
+            if "hostPath" in volume and name not in MAY_RUN_AS_ROOT:
+                yield f"{name} mounts {volume['hostPath']['path']} of the node"
+
+
+def _restricted(name: str, spec: Manifest, container: Manifest) -> Iterator[str]:
+    place = f"{name}/{container['name']}"
+    context = container.get("securityContext", {})
+    capabilities = context.get("capabilities", {})
+    if context.get("allowPrivilegeEscalation") is not False or context.get("privileged"):
+        yield f"{place} may gain rights"
+    if context.get("readOnlyRootFilesystem") is not True:
+        yield f"{place} can write to its root file system"
+    if capabilities.get("drop") != ["ALL"]:
+        yield f"{place} keeps capabilities"
+    if name in MAY_RUN_AS_ROOT:
+        if capabilities.get("add") != ["DAC_READ_SEARCH"]:
+            yield f"{place} has other capabilities than reading: {capabilities.get('add')}"
+        return
+    if capabilities.get("add"):
+        yield f"{place} adds capabilities: {capabilities['add']}"
+    merged = {**spec.get("securityContext", {}), **context}
+    if merged.get("runAsNonRoot") is not True or not merged.get("runAsUser"):
+        yield f"{place} may run as root"
+
+
+def check_settings(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """Every BEZANT_ variable is a setting of the code; what a cluster must not leave to a laptop's default is set."""
+    known = {f"BEZANT_{name.upper()}" for name in Settings.model_fields}
+    # a default of these is an address, a path or a number of a laptop
+    needed = {
+        f"BEZANT_{name.upper()}"
+        for name in (
+            "instance_id", "zone", "version", "host", "port", "mode_file", "control_database_host", "database_sslmode",
+            "database_sslrootcert", "kafka_bootstrap", "kafka_security_protocol", "valkey_nodes", "valkey_tls",
+            "internal_url", "secret_store", "aws_region", "platform_secrets_dir", "pool_min_connections",
+            "pool_max_connections", "process_connection_cap", "shutdown_grace_seconds", "otlp_endpoint",
+        )
+    }  # fmt: skip
+    for workload in _all_pods(manifests):
+        name = workload["metadata"]["name"]
+        for container in containers(workload):
+            variables = {key for key in environment(container) if key.startswith("BEZANT_")}
+            for variable in sorted(variables - known):
+                yield f"{name} sets {variable}, which no setting reads"
+            if name in SERVICES:
+                for variable in sorted(needed - variables):
+                    yield f"{name} leaves {variable} to a laptop's default"
+                plain = {key: value for key, value in environment(container).items() if isinstance(value, str)}
+                yield from _read_by_the_code(name, plain)
+
+
+def _read_by_the_code(name: str, variables: dict[str, str]) -> Iterator[str]:
+    try:
+        settings = Settings.model_validate(
+            {key.removeprefix("BEZANT_").lower(): value for key, value in variables.items()}
+        )
+    except ValueError as error:
+        yield f"{name}: the code refuses its settings: {error}"
+        return
+    if settings.database_sslmode != "verify-full" or not settings.valkey_tls:
+        yield f"{name} speaks to its stores without verified TLS"
+    if settings.kafka_security_protocol != "SASL_SSL":
+        yield f"{name} speaks to the broker without TLS or without a credential"
+
+
+def check_model_numbers(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """Replicas, size, version, port and the pools' bounds are the model's."""
+    for service in model.services:
+        workload = manifests.service_workload(service.name)
+        (container,) = pod_spec(workload)["containers"]
+        variables = environment(container)
+        wanted: dict[str, tuple[Any, Any]] = {
+            "cpu": (container["resources"]["requests"]["cpu"], f"{service.cpu_millicores}m"),
+            "memory": (container["resources"]["requests"]["memory"], f"{service.memory_mebibytes}Mi"),
+            "memory limit": (container["resources"]["limits"]["memory"], f"{service.memory_mebibytes}Mi"),
+            "image tag": (container["image"].rpartition(":")[2], service.version),
+            "told version": (variables["BEZANT_VERSION"], service.version),
+            "port": (container["ports"][0]["containerPort"], service.port),
+            "entry point": (container["args"], ["serve", service.name]),
+            "pool minimum": (variables["BEZANT_POOL_MIN_CONNECTIONS"], str(model.pools.min_connections)),
+            "pool maximum": (variables["BEZANT_POOL_MAX_CONNECTIONS"], str(model.pools.max_connections)),
+            "connection cap": (variables["BEZANT_PROCESS_CONNECTION_CAP"], str(model.pools.process_connection_cap)),
+        }
+        replicas = workload["spec"].get("replicas")
+        if not manifests.active:
+            wanted["replicas on standby"] = (replicas, service.standby_replicas)
+        elif service.autoscaling is None:
+            wanted["replicas"] = (replicas, service.replicas)
+        else:
+            # a number here would undo the autoscaler's at each upgrade
+            wanted["replicas beside an autoscaler"] = (replicas, None)
+        for what, (is_, should) in wanted.items():
+            if is_ != should:
+                yield f"{service.name}: {what} is {is_!r}, the model says {should!r}"
+
+
+def check_probes_and_ending(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """Three probes on the code's paths; the pause, then the process' own time, within the grace."""
+    for service in model.services:
+        workload = manifests.service_workload(service.name)
+        (container,) = pod_spec(workload)["containers"]
+        for probe, path in (("startup", "/startupz"), ("readiness", "/readyz"), ("liveness", "/livez")):
+            asked = container.get(f"{probe}Probe", {}).get("httpGet", {})
+            if (asked.get("path"), asked.get("port")) != (path, "http"):
+                yield f"{service.name}: the {probe} probe asks {asked}, not {path}"
+        yield from _ending(service.name, workload, int(environment(container)["BEZANT_SHUTDOWN_GRACE_SECONDS"]))
+    gateway = manifests.get("Deployment", "gateway")
+    yield from _ending("gateway", gateway, 0)
+    (proxy,) = pod_spec(gateway)["containers"]
+    pause = proxy.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+    attributes = manifests.get("Ingress", "gateway")["metadata"]["annotations"][
+        "alb.ingress.kubernetes.io/target-group-attributes"
+    ]
+    delay = re.fullmatch(r"deregistration_delay\.timeout_seconds=(\d+)", attributes)
+    if delay is None or int(delay[1]) >= pause:
+        yield f"the gateway ends after {pause} s, while the load balancer still sends to it: {attributes}"
+
+
+def _ending(name: str, workload: Manifest, own_seconds: int) -> Iterator[str]:
+    spec = pod_spec(workload)
+    for container in spec["containers"]:
+        pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        if pause < 5:
+            yield f"{name} gets SIGTERM {pause} s after its endpoint is withdrawn; proxies need longer to know"
+        if pause + own_seconds > spec["terminationGracePeriodSeconds"]:
+            grace = spec["terminationGracePeriodSeconds"]
+            yield f"{name} is killed before it has finished: {pause} + {own_seconds} s in {grace} s"
+
+
+def check_budgets(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """Each workload has one disruption budget, which keeps all but the model's number and never blocks a drain."""
+    budgets = list(manifests.kind("PodDisruptionBudget"))
+    for workload in manifests.kind("Deployment", "Rollout"):
+        name, labels = workload["metadata"]["name"], pod_labels(workload)
+        matching = [
+            budget
+            for budget in budgets
+            if budget["metadata"]["namespace"] == workload["metadata"]["namespace"]
+            and budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        ]
+        if len(matching) != 1:
+            yield f"{name} has {len(matching)} disruption budgets; with two none of its pods can be evicted"
+            continue
+        budget = matching[0]["spec"]
+        if budget.get("maxUnavailable") != 1:
+            yield f"{name}: the budget lets {budget.get('maxUnavailable')} pods go at once"
+        if budget.get("unhealthyPodEvictionPolicy") != "AlwaysAllow":
+            yield f"{name}: a pod that is not ready blocks the drain of its node"
+
+
+def check_selectors(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """Workloads select their own pods and nobody else's; every service address has pods behind it."""
+    workloads = list(manifests.workloads())
+    for one in workloads:
+        selector = one["spec"]["selector"]["matchLabels"]
+        selected = [
+            other["metadata"]["name"]
+            for other in workloads
+            if other["metadata"]["namespace"] == one["metadata"]["namespace"]
+            and selector.items() <= pod_labels(other).items()
+        ]
+        if selected != [one["metadata"]["name"]]:
+            yield f"{one['metadata']['name']} selects the pods of {selected}"
+    for address in manifests.kind("Service"):
+        name, selector = address["metadata"]["name"], address["spec"].get("selector")
+        if selector is None:
+            if name != "internal":
+                yield f"the service {name} selects nothing"
+            continue
+        behind = [
+            one
+            for one in workloads
+            if one["metadata"]["namespace"] == address["metadata"]["namespace"]
+            and selector.items() <= pod_labels(one).items()
+        ]
+        if len(behind) != 1:
+            yield f"the service {name} has the pods of {len(behind)} workloads"
+            continue
+        names = {port["name"] for container in containers(behind[0]) for port in container.get("ports", [])}
+        for port in address["spec"]["ports"]:
+            if isinstance(port["targetPort"], str) and port["targetPort"] not in names:
+                yield f"the service {name} leads to the port {port['targetPort']}, which its pods do not name"
+
+
+def check_identities(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """Each workload has a service account of its own, which exists."""
+    accounts = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in manifests.kind("ServiceAccount")}
+    used = [(one["metadata"]["namespace"], pod_spec(one)["serviceAccountName"]) for one in _all_pods(manifests)]
+    for account in used:
+        if account not in accounts:
+            yield f"there is no service account {account[1]}"
+        if used.count(account) > 1:
+            yield f"several workloads share the identity {account[1]}"
+    for namespace, name in accounts - set(used):
+        yield f"nobody uses the service account {namespace}/{name}"
+    if {namespace for namespace, _ in accounts} > {NAMESPACE, "bezant-observability"}:
+        yield "service accounts stand in unexpected namespaces"
