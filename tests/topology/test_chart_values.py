@@ -72,11 +72,10 @@ def _audiences(service: str) -> set[str]:
     for path in (Path(bezant.__file__).parent / "services" / service).rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
         constants = {
-            target.id: node.value.value
+            ast.unparse(target): node.value.value
             for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
+            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant)
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         }
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "call":
