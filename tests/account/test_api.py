@@ -11,6 +11,7 @@ import pytest
 from bezant.services.account.api.routes import accounts_router
 from bezant.services.account.ledger import Ledger
 
+from ..stores.fixtures import no_approvals
 from ..stores.http import Api, serving
 from ..transaction.conftest import LedgerDatabase, OneTenantDirectory, Server, transfer
 from .conftest import Accounts, accounts_of
@@ -52,7 +53,7 @@ async def client(server: Server, ledger: LedgerDatabase) -> AsyncIterator[Client
     async with AsyncExitStack() as stack:
         accounts = await stack.enter_async_context(accounts_of(server, ledger))
         port = Ledger(accounts.line)  # type: ignore[arg-type]
-        router = accounts_router(accounts.databases, port, accounts.opening, accounts.changing)
+        router = accounts_router(accounts.databases, port, accounts.opening, accounts.changing, no_approvals())
         stores: Any = _Stores(OneTenantDirectory(server))
         api = await stack.enter_async_context(serving("account", [router], stores))
         yield Client(api, api.keys.give(ledger.tenant_id, *SCOPES), accounts)

@@ -91,6 +91,7 @@ async def control(postgres_server: PostgresServer, prepared: Secrets) -> AsyncIt
         await database.close()
     for table in (
         "placements",
+        "approvals",
         "api_keys",
         "operators",
         "sign_ins",
@@ -98,6 +99,7 @@ async def control(postgres_server: PostgresServer, prepared: Secrets) -> AsyncIt
         "instances",
         "due_work",
         "parked_events",
+        "outbox",
     ):
         await made.as_superuser(f"DELETE FROM control.{table}")
 

@@ -22,6 +22,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from bezant.contracts.fleet import SERVICES
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.problems import NotFound
+from bezant.foundation.approvals import Approvals
 from bezant.foundation.control.directory import Endpoint, TenantRecord
 from bezant.foundation.database.migrations import migrate, migrations_of
 from bezant.foundation.secrets import SecretMissing, platform_secret_name
@@ -129,6 +130,17 @@ class Directory:
 
     def forget(self, tenant_id: UUID) -> None:
         """Nothing is cached."""
+
+
+def no_approvals() -> Approvals:
+    """Approvals of tenants that want none: nothing is ever asked for."""
+
+    class NoPolicies:
+        async def get(self, tenant_id: UUID) -> TenantRecord:
+            nowhere = Endpoint("127.0.0.1", 0)
+            return TenantRecord(tenant_id, "test", "active", "USD", {}, 1, 1, nowhere, nowhere, "test")
+
+    return Approvals(None, NoPolicies())  # type: ignore[arg-type]
 
 
 _PLATFORM_SECRETS = {

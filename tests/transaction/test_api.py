@@ -15,6 +15,7 @@ from bezant.services.transaction.domain.book import Submitted
 from bezant.services.transaction.operations.schedule_expiries import ExpiryHints
 from bezant.services.transaction.operations.write_group import Writer
 
+from ..stores.fixtures import no_approvals
 from ..stores.http import Api, serving
 from .conftest import LedgerDatabase, OneTenantDirectory, Server, transfer
 
@@ -61,7 +62,7 @@ async def service(server: Server, databases: TenantDatabases) -> AsyncIterator[t
     scheduled = Scheduled()
     writer = Writer(databases, ExpiryHints(scheduled))  # type: ignore[arg-type]
     stores: Any = _Stores(OneTenantDirectory(server))
-    async with serving("transaction", [public_router(databases, writer)], stores) as api:
+    async with serving("transaction", [public_router(databases, writer, no_approvals())], stores) as api:
         yield api, scheduled
 
 

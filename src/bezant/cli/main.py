@@ -17,6 +17,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "webhooks": "bezant.cli.webhooks",
     "audit": "bezant.cli.audit",
     "operator": "bezant.cli.operator",
+    "approvals": "bezant.cli.approvals",
     "admin": "bezant.cli.admin",
     "contracts": "bezant.cli.contracts",
     "topology": "bezant.cli.topology",

@@ -29,6 +29,7 @@ from bezant.contracts.tenant_events import (
     ApiKeyCreated,
     ApiKeyRevoked,
     ApiKeyRotated,
+    ApprovalDecided,
     OperatorChanged,
     OperatorSignedIn,
     TenantDatabaseEvent,
@@ -63,6 +64,11 @@ EVENT_CATALOGUE: Final[Mapping[str, PublishedEvent]] = MappingProxyType(
     | _all(TENANT_CHANGED, ApiKeyCreated, ["tenant.api_key_created"])
     | _all(TENANT_CHANGED, ApiKeyRevoked, ["tenant.api_key_revoked"])
     | _all(TENANT_CHANGED, ApiKeyRotated, ["tenant.api_key_rotated"])
+    | _all(
+        TENANT_CHANGED,
+        ApprovalDecided,
+        ["tenant.approval_approved", "tenant.approval_rejected", "tenant.approval_withdrawn"],
+    )
     | _all(TENANT_CHANGED, OperatorChanged, ["tenant.operator_added", "tenant.operator_removed"])
     | _all(TENANT_CHANGED, OperatorSignedIn, ["tenant.operator_signed_in", "tenant.operator_signed_out"])
     | _all(

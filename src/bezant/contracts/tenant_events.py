@@ -80,3 +80,15 @@ class OperatorSignedIn(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str
     of_platform: bool
     """Whether it is a person of the platform, not of the tenant."""
+
+
+class ApprovalDecided(msgspec.Struct, frozen=True, kw_only=True):
+    """`tenant.approval_approved`, `rejected`, `withdrawn`: what was asked for, by whom, and who decided."""
+
+    approval_id: UUID
+    action: str
+    subject: str
+    request: dict[str, Any]
+    requested_by: str
+    requested_at: datetime
+    note: str

@@ -22,6 +22,7 @@ PUBLIC_ROUTES: Final[Mapping[str, Sequence[str]]] = {
     "tenant": (
         "/v1/tenants",
         "/v1/api-keys",
+        "/v1/approvals",
         "/v1/operators",
         "/v1/sign-ins",
         "/v1/sessions",

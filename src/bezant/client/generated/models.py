@@ -89,6 +89,33 @@ class ApiKeyRequest(TypedDict):
     tenant_id: NotRequired[str | None]
 
 
+class ApprovalNote(TypedDict):
+    """Why."""
+
+    note: NotRequired[str]
+
+
+ApprovalStatus: TypeAlias = "Literal['pending', 'approved', 'rejected', 'withdrawn', 'expired', 'executed', 'failed']"
+
+
+class ApprovalView(TypedDict):
+    """What one person asked for and another has to approve."""
+
+    action: str
+    decided_at: str | None
+    decided_by: str | None
+    expires_at: str
+    finished_at: str | None
+    id: str
+    note: str
+    outcome: dict[str, Any] | None
+    request: dict[str, Any]
+    requested_at: str
+    requested_by: str
+    status: ApprovalStatus
+    subject: str
+
+
 class AssessmentOut(TypedDict):
     """A stored judgement; it never changes."""
 
@@ -511,6 +538,14 @@ class ErasureOut(TypedDict):
     erased_values: int
 
 
+class FourEyesPolicy(TypedDict):
+    """What takes two people. Fraud cases have a setting of their own, `PUT /v1/fraud/settings`."""
+
+    limit_raises: NotRequired[bool]
+    people_only: NotRequired[bool]
+    reversals: NotRequired[bool]
+
+
 class FraudUnavailablePolicy(TypedDict):
     """What happens to a payment when the fraud service does not answer within 250 ms."""
 
@@ -709,6 +744,11 @@ class PageAccountView(TypedDict):
 
 class PageActAnswer(TypedDict):
     data: list[ActAnswer]
+    next_cursor: str | None
+
+
+class PageApprovalView(TypedDict):
+    data: list[ApprovalView]
     next_cursor: str | None
 
 
@@ -1301,6 +1341,7 @@ class TenantAnswer(TypedDict):
 class TenantPolicies(TypedDict):
     """A tenant's own choices."""
 
+    four_eyes: NotRequired[FourEyesPolicy]
     fraud_unavailable: NotRequired[FraudUnavailablePolicy]
 
 

@@ -106,6 +106,37 @@ class ApiKeys:
         return cast("models.RotatedKeyAnswer", self._requests.send("POST", path_of("/v1/api-keys/{key_id}/rotate", key_id=key_id), body=body, idempotency_key=idempotency_key))
 
 
+class Approvals:
+    """Operations below `/v1/approvals`."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+
+    def list(self, *, status: models.ApprovalStatus | None = None, limit: int | None = None, cursor: str | None = None) -> models.PageApprovalView:
+        """List what was asked for, latest first."""
+        return cast("models.PageApprovalView", self._requests.send("GET", "/v1/approvals", query={"status": status, "limit": limit, "cursor": cursor}))
+
+    def iterate(self, *, status: models.ApprovalStatus | None = None, limit: int | None = None) -> Iterator[models.ApprovalView]:
+        """Yield every item of `list`, page by page; `limit` is the size of a page."""
+        return cast("Iterator[models.ApprovalView]", self._requests.pages("/v1/approvals", query={"status": status, "limit": limit}))
+
+    def get(self, approval_id: UUID | str) -> models.ApprovalView:
+        """Return one approval."""
+        return cast("models.ApprovalView", self._requests.send("GET", path_of("/v1/approvals/{approval_id}", approval_id=approval_id)))
+
+    def approve(self, approval_id: UUID | str, body: models.ApprovalNote | None = None, *, idempotency_key: str | None = None) -> models.ApprovalView:
+        """Approve what somebody else asked for. It is done within seconds, once."""
+        return cast("models.ApprovalView", self._requests.send("POST", path_of("/v1/approvals/{approval_id}/approve", approval_id=approval_id), body=body, idempotency_key=idempotency_key))
+
+    def reject(self, approval_id: UUID | str, body: models.ApprovalNote | None = None, *, idempotency_key: str | None = None) -> models.ApprovalView:
+        """Reject what somebody else asked for."""
+        return cast("models.ApprovalView", self._requests.send("POST", path_of("/v1/approvals/{approval_id}/reject", approval_id=approval_id), body=body, idempotency_key=idempotency_key))
+
+    def withdraw(self, approval_id: UUID | str, body: models.ApprovalNote | None = None, *, idempotency_key: str | None = None) -> models.ApprovalView:
+        """Withdraw what you asked for yourself."""
+        return cast("models.ApprovalView", self._requests.send("POST", path_of("/v1/approvals/{approval_id}/withdraw", approval_id=approval_id), body=body, idempotency_key=idempotency_key))
+
+
 class Audit:
     """Operations below `/v1/audit`."""
 
@@ -655,6 +686,7 @@ class Api:
         self.accounts = Accounts(requests)
         self.administrative_acts = AdministrativeActs(requests)
         self.api_keys = ApiKeys(requests)
+        self.approvals = Approvals(requests)
         self.audit = Audit(requests)
         self.email_subscriptions = EmailSubscriptions(requests)
         self.email_templates = EmailTemplates(requests)

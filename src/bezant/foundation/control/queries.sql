@@ -108,3 +108,35 @@ UPDATE control.broker_state SET last_offset = GREATEST(last_offset, %(offset)s) 
 -- name: raise_generation
 -- The broker was emptied; the first one to notice starts a new generation.
 UPDATE control.broker_state SET generation = generation + 1, last_offset = %(offset)s WHERE generation = %(generation)s
+
+-- name: insert_approval
+-- Somebody asks for what another has to approve; nothing if the key was used before.
+INSERT INTO control.approvals (id, tenant_id, service, action, subject, request, scope, idempotency_key, fingerprint,
+                               requested_by, expires_at)
+VALUES (%(id)s, %(tenant_id)s, %(service)s, %(action)s, %(subject)s, %(request)s, %(scope)s, %(key)s, %(fingerprint)s,
+        %(requested_by)s, now() + make_interval(hours => %(hours)s))
+ON CONFLICT (tenant_id, service, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+
+-- name: approval_by_id
+-- One approval.
+SELECT id, tenant_id, service, action, subject, request, scope, status, requested_by, requested_at, expires_at,
+       decided_by, decided_at, note, finished_at, outcome
+FROM control.approvals WHERE id = %(id)s
+
+-- name: approval_by_key
+-- The approval that was asked for with an idempotency key, and what it was asked with.
+SELECT id, tenant_id, service, action, subject, request, scope, status, requested_by, requested_at, expires_at,
+       decided_by, decided_at, note, finished_at, outcome, fingerprint
+FROM control.approvals WHERE tenant_id = %(tenant_id)s AND service = %(service)s AND idempotency_key = %(key)s
+
+-- name: approved_acts
+-- What has been approved of a tenant's and not been done yet, oldest first.
+SELECT id, tenant_id, service, action, subject, request, scope, status, requested_by, requested_at, expires_at,
+       decided_by, decided_at, note, finished_at, outcome
+FROM control.approvals
+WHERE tenant_id = %(tenant_id)s AND service = %(service)s AND status = 'approved' ORDER BY id
+
+-- name: finish_approval
+-- It has been done, or cannot be.
+UPDATE control.approvals SET status = %(status)s, finished_at = clock_timestamp(), outcome = %(outcome)s
+WHERE id = %(id)s AND status = 'approved'

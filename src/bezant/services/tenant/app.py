@@ -3,6 +3,7 @@
 import asyncio
 
 from bezant.foundation.service import CONTROL_TENANT, ServiceContext, ServiceParts
+from bezant.services.tenant.api.approval_routes import approval_routes
 from bezant.services.tenant.api.documentation import documentation_routes
 from bezant.services.tenant.api.people_routes import people_routes, session_routes
 from bezant.services.tenant.api.routes import api_key_routes, tenant_routes
@@ -45,6 +46,7 @@ def build(context: ServiceContext) -> ServiceParts:
         routers=[
             tenant_routes(context.control, runner, context.internal, tiers=tiers, announce=announce),
             api_key_routes(context.control, announce=announce),
+            approval_routes(context.control, announce=announce),
             people_routes(context.control, announce=announce),
             session_routes(SignIn(context.control, provider, settings), announce=announce),
             documentation_routes(),

@@ -1,8 +1,9 @@
 """The accounts API."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from bezant.contracts.annotations import Instant
@@ -10,6 +11,8 @@ from bezant.contracts.card_numbers import refuse_card_numbers
 from bezant.contracts.internal.ledger import ReadStatement
 from bezant.contracts.money import CurrencyCode
 from bezant.contracts.problems import InvalidCursor, InvalidRequest, NotFound
+from bezant.foundation.approvals import Approval, Approvals, ApprovalView, approval_response
+from bezant.foundation.approvals.problems import ApprovalRequired
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
 from bezant.foundation.idempotency import fingerprint, idempotency_key
 from bezant.foundation.identity import Caller
@@ -25,11 +28,12 @@ from bezant.services.account.api.schemas import (
     LimitsRequest,
     StatementView,
 )
-from bezant.services.account.domain.account import Account, overdraft_of
+from bezant.services.account.domain.account import Account, overdraft_of, raises_limits
 from bezant.services.account.domain.changes import LimitsChange, StatusChange
 from bezant.services.account.ledger import Ledger
 from bezant.services.account.operations.change_account import ChangeAccounts
 from bezant.services.account.operations.open_account import OpenAccounts, Opening
+from bezant.services.account.operations.raise_when_approved import RAISE_LIMITS, RaiseLimits
 from bezant.services.account.operations.read_accounts import describe_account, list_accounts, read_account
 
 Reader = Annotated[Caller, Depends(require("accounts:read"))]
@@ -39,21 +43,31 @@ _MAX_VERSION = 2**63 - 1
 
 
 def accounts_router(
-    databases: TenantDatabases, ledger: Ledger, opening: OpenAccounts, changing: ChangeAccounts
+    databases: TenantDatabases,
+    ledger: Ledger,
+    opening: OpenAccounts,
+    changing: ChangeAccounts,
+    approvals: Approvals,
 ) -> APIRouter:
     """Return the routes below `/v1/accounts`."""
     router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
-    _add_lifecycle(router, opening, changing)
+    _add_lifecycle(router, opening, changing, approvals)
+    _add_limits(router, databases, changing, approvals)
     _add_description(router, databases)
     _add_balances(router, ledger)
     return router
 
 
-def _add_lifecycle(router: APIRouter, opening: OpenAccounts, changing: ChangeAccounts) -> None:
+def _add_lifecycle(router: APIRouter, opening: OpenAccounts, changing: ChangeAccounts, approvals: Approvals) -> None:
     @router.post("", status_code=201, response_model=AccountView)
     async def open_account(request: Request, caller: AccountWriter, key: Key, body: AccountRequest) -> Response:
         """Open an account. When it is answered, the account can be paid."""
         refuse_card_numbers(name=body.name, metadata=body.metadata)
+        if body.overdraft_limit_minor and await approvals.demanded(caller.tenant, "limit_raises"):
+            raise ApprovalRequired(
+                "this tenant wants another person to approve overdrafts: open the account without one, then raise "
+                "overdraft_limit_minor with PATCH /v1/accounts/{id}/limits"
+            )
         answer = await opening.open(
             caller.tenant,
             Opening(
@@ -92,21 +106,69 @@ def _add_lifecycle(router: APIRouter, opening: OpenAccounts, changing: ChangeAcc
         change = StatusChange(status="closed", actor=caller.actor)
         return account_view(await changing.change(caller.tenant, account_id, lambda _: change))
 
-    @router.patch("/{account_id}/limits")
-    async def set_limits(caller: AccountWriter, account_id: UUID, body: LimitsRequest) -> AccountView:
+
+def _add_limits(router: APIRouter, databases: TenantDatabases, changing: ChangeAccounts, approvals: Approvals) -> None:
+    answers: dict[int | str, dict[str, Any]] = {
+        202: {"model": ApprovalView, "description": "The tenant wants another person to approve the raise first"}
+    }
+
+    @router.patch("/{account_id}/limits", response_model=AccountView, responses=answers)
+    async def set_limits(
+        request: Request, caller: AccountWriter, account_id: UUID, body: LimitsRequest
+    ) -> AccountView | Response:
         """Change the overdraft limit, the daily limit, or both. When it is answered, they are enforced."""
 
         def wanted(account: Account) -> LimitsChange:
-            overdraft, daily = account.overdraft_limit_minor, account.daily_limit_minor
-            if body.overdraft_limit_minor is not None:
-                overdraft = overdraft_of(account.account_type, body.overdraft_limit_minor)
-            if "daily_limit_minor" in body.model_fields_set:
-                daily = body.daily_limit_minor
-            return LimitsChange(overdraft_limit_minor=overdraft, daily_limit_minor=daily, actor=caller.actor)
+            change = _change(account, body, caller)
+            # Again under the account's lock: it may have been lowered since it was looked at.
+            if demanded and _raises(account, change):
+                raise ApprovalRequired(
+                    "the account was just changed, and this would raise its limits now; send it again"
+                )
+            return change
 
         if not body.model_fields_set:
             raise InvalidRequest("send overdraft_limit_minor, daily_limit_minor, or both")
+        demanded = await approvals.demanded(caller.tenant, "limit_raises")
+        if demanded:
+            account = await read_account(databases, caller.tenant, account_id)
+            change = _change(account, body, caller)
+            if _raises(account, change):
+                return approval_response(await _ask(request, caller, account, change))
         return account_view(await changing.change(caller.tenant, account_id, wanted))
+
+    async def _ask(request: Request, caller: Caller, account: Account, change: LimitsChange) -> Approval:
+        asked = RaiseLimits(
+            account_id=account.id,
+            revision=account.revision,
+            overdraft_limit_minor=change.overdraft_limit_minor,
+            daily_limit_minor=change.daily_limit_minor,
+        )
+        return await approvals.ask(
+            caller,
+            action=RAISE_LIMITS,
+            subject=str(account.id),
+            request=msgspec.to_builtins(asked),
+            scope="accounts:write",
+            fingerprint=fingerprint(request.method, request.url.path, await request.body()),
+        )
+
+
+def _change(account: Account, body: LimitsRequest, caller: Caller) -> LimitsChange:
+    overdraft, daily = account.overdraft_limit_minor, account.daily_limit_minor
+    if body.overdraft_limit_minor is not None:
+        overdraft = overdraft_of(account.account_type, body.overdraft_limit_minor)
+    if "daily_limit_minor" in body.model_fields_set:
+        daily = body.daily_limit_minor
+    return LimitsChange(overdraft_limit_minor=overdraft, daily_limit_minor=daily, actor=caller.actor)
+
+
+def _raises(account: Account, change: LimitsChange) -> bool:
+    return raises_limits(
+        account,
+        overdraft_limit_minor=change.overdraft_limit_minor,
+        daily_limit_minor=change.daily_limit_minor,
+    )
 
 
 def _add_description(router: APIRouter, databases: TenantDatabases) -> None:

@@ -43,3 +43,11 @@ def overdraft_of(account_type: AccountType, asked_minor: int) -> int | None:
             "without limit, merchant and fee accounts never may"
         )
     return None if account_type == "settlement" else asked_minor
+
+
+def raises_limits(account: Account, *, overdraft_limit_minor: int | None, daily_limit_minor: int | None) -> bool:
+    """Return whether the account could lose more with these limits than with its own; None is without a limit."""
+    overdraft, daily = account.overdraft_limit_minor, account.daily_limit_minor
+    deeper = overdraft is not None and (overdraft_limit_minor is None or overdraft_limit_minor > overdraft)
+    faster = daily is not None and (daily_limit_minor is None or daily_limit_minor > daily)
+    return deeper or faster

@@ -19,6 +19,13 @@ class AccountClosed(Conflict):
     title = "The account is closed"
 
 
+class AccountChangedSince(Conflict):
+    """The account is not any more what it was when its change was asked for."""
+
+    code = "account_changed_since"
+    title = "The account has changed since"
+
+
 class AccountHasHolds(Conflict):
     """An account with open holds cannot be closed."""
 

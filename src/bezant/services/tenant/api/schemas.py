@@ -27,10 +27,21 @@ class FraudUnavailablePolicy(_Request):
     )
 
 
+class FourEyesPolicy(_Request):
+    """What takes two people. Fraud cases have a setting of their own, `PUT /v1/fraud/settings`."""
+
+    reversals: bool = Field(False, description="Reversing a transfer")
+    limit_raises: bool = Field(
+        False, description="Raising an account's overdraft limit, raising or lifting its daily limit"
+    )
+    people_only: bool = Field(False, description="Only somebody who has signed in may approve, no key")
+
+
 class TenantPolicies(_Request):
     """A tenant's own choices."""
 
     fraud_unavailable: FraudUnavailablePolicy = FraudUnavailablePolicy()
+    four_eyes: FourEyesPolicy = FourEyesPolicy()
 
 
 class TenantRequest(_Request):

@@ -79,3 +79,24 @@ class NoSession(Conflict):
 
     code = "no_session"
     title = "This is not a session"
+
+
+class ApprovalNotFound(NotFound):
+    """The tenant has no such approval."""
+
+    code = "approval_not_found"
+    title = "There is no such approval"
+
+
+class ApprovalDecidedAlready(Conflict):
+    """Somebody has decided, or the time is over."""
+
+    code = "approval_not_pending"
+    title = "The approval is not pending any more"
+
+
+class FourEyesNeeded(Conflict):
+    """Whoever asked, or made the key of whoever asked, cannot approve."""
+
+    code = "four_eyes_needed"
+    title = "Somebody else has to decide"

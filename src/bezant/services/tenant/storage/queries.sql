@@ -240,3 +240,53 @@ WHERE NOT EXISTS (
 -- name: step_finished_at
 -- When a step was done.
 SELECT finished_at FROM control.operation_steps WHERE operation_id = %(id)s AND step = %(step)s AND status = 'done'
+
+-- name: lock_approval
+-- One approval of a tenant, locked for a decision.
+SELECT id, tenant_id, service, action, subject, request, scope, status, requested_by, requested_at, expires_at,
+       decided_by, decided_at, note, finished_at, outcome
+FROM control.approvals WHERE id = %(id)s AND tenant_id = %(tenant_id)s FOR UPDATE
+
+-- name: read_approval
+-- One approval of a tenant.
+SELECT id, tenant_id, service, action, subject, request, scope, status, requested_by, requested_at, expires_at,
+       decided_by, decided_at, note, finished_at, outcome
+FROM control.approvals WHERE id = %(id)s AND tenant_id = %(tenant_id)s
+
+-- name: list_approvals
+-- Approvals of a tenant, latest first, before a cursor.
+SELECT id, tenant_id, service, action, subject, request, scope, status, requested_by, requested_at, expires_at,
+       decided_by, decided_at, note, finished_at, outcome
+FROM control.approvals
+WHERE tenant_id = %(tenant_id)s AND (%(before)s::uuid IS NULL OR id < %(before)s)
+  AND (%(status)s::text IS NULL OR %(status)s = CASE WHEN status = 'pending' AND expires_at <= now() THEN 'expired'
+                                                     ELSE status END)
+ORDER BY id DESC LIMIT %(limit)s
+
+-- name: decide_approval
+-- Somebody has decided.
+UPDATE control.approvals SET status = %(status)s, decided_by = %(decided_by)s, decided_at = clock_timestamp(),
+  note = %(note)s
+WHERE id = %(id)s
+
+-- name: hint_approval
+-- The owner of the act looks at once.
+INSERT INTO control.due_work (tenant_id, service, kind, due_at)
+VALUES (%(tenant_id)s, %(service)s, %(kind)s, clock_timestamp())
+ON CONFLICT (service, kind, tenant_id) DO UPDATE SET due_at = least(due_work.due_at, excluded.due_at)
+
+-- name: origins
+-- Who an actor is: itself and the keys that it replaced (same), and everybody who made any of them (above).
+WITH RECURSIVE same (actor, depth) AS (
+  SELECT %(actor)s::text, 0
+  UNION ALL
+  SELECT 'key:' || k.key_id, same.depth + 1 FROM same JOIN control.api_keys k ON 'key:' || k.replaced_by = same.actor
+  WHERE same.depth < 50
+), above (actor, depth) AS (
+  SELECT actor, 0 FROM same
+  UNION ALL
+  SELECT k.created_by, above.depth + 1 FROM above JOIN control.api_keys k ON above.actor = 'key:' || k.key_id
+  WHERE above.depth < 50
+)
+SELECT (SELECT array_agg(DISTINCT actor) FROM same), (SELECT array_agg(DISTINCT actor) FROM above)
+

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from bezant.contracts.card_numbers import refuse_card_numbers
@@ -11,6 +12,7 @@ from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.ledger import CreateTransfer, Leg, PostPending, Reverse, VoidPending, two_legs
 from bezant.contracts.money import Balance
 from bezant.contracts.problems import NotFound
+from bezant.foundation.approvals import Approvals, ApprovalView, approval_response
 from bezant.foundation.http import Page, page_limit, require
 from bezant.foundation.idempotency import fingerprint, idempotency_key
 from bezant.foundation.identity import Caller
@@ -39,6 +41,7 @@ from bezant.services.transaction.operations.read_transfers import (
     list_transfers_of_account,
     read_transfer,
 )
+from bezant.services.transaction.operations.reverse_when_approved import REVERSE_TRANSFER
 from bezant.services.transaction.operations.write_group import Writer
 
 Reader = Annotated[Caller, Depends(require("transfers:read"))]
@@ -46,10 +49,11 @@ LedgerWriter = Annotated[Caller, Depends(require("ledger:write"))]
 Key = Annotated[str, Depends(idempotency_key)]
 
 
-def public_router(databases: TenantDatabases, writer: Writer) -> APIRouter:
+def public_router(databases: TenantDatabases, writer: Writer, approvals: Approvals) -> APIRouter:
     """Return the routes below `/v1/transfers` and `/v1/ledger`."""
     router = APIRouter(prefix="/v1", tags=["ledger"])
     _add_writes(router, writer)
+    _add_reversals(router, databases, writer, approvals)
     _add_reads(router, databases)
     return router
 
@@ -105,6 +109,13 @@ def _add_writes(router: APIRouter, writer: Writer) -> None:
         )
         return await _write(writer, caller, Submitted(command, "ledger"), await _keyed(request, key, render_transfer))
 
+
+def _add_reversals(router: APIRouter, databases: TenantDatabases, writer: Writer, approvals: Approvals) -> None:
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {"model": Transfer, "description": "It existed already"},
+        202: {"model": ApprovalView, "description": "The tenant wants another person to approve it first"},
+    }
+
     @router.post("/transfers/{transfer_id}/reverse", status_code=201, response_model=Transfer, responses=answers)
     async def reverse_transfer(
         request: Request, caller: LedgerWriter, key: Key, transfer_id: UUID, body: ReverseRequest | None = None
@@ -119,7 +130,21 @@ def _add_writes(router: APIRouter, writer: Writer) -> None:
             metadata=body.metadata,
             actor=caller.actor,
         )
-        return await _write(writer, caller, Submitted(command, "ledger"), await _keyed(request, key, render_transfer))
+        keyed = await _keyed(request, key, render_transfer)
+        if await approvals.demanded(caller.tenant, "reversals"):
+            if await read_transfer(databases, caller.tenant, transfer_id) is None:
+                raise NotFound(f"there is no transfer {transfer_id}")
+            asked = await approvals.ask(
+                caller,
+                action=REVERSE_TRANSFER,
+                subject=str(transfer_id),
+                request=msgspec.to_builtins(command),
+                scope="ledger:write",
+                fingerprint=keyed.fingerprint,
+                key=key,
+            )
+            return approval_response(asked)
+        return await _write(writer, caller, Submitted(command, "ledger"), keyed)
 
 
 def _add_reads(router: APIRouter, databases: TenantDatabases) -> None:
