@@ -1,9 +1,11 @@
 """Judging groups of payments on a real PostgreSQL and a real Valkey."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -11,7 +13,10 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.fraud import AssessmentRequest, Decision, PaymentContext
 from bezant.services.fraud.domain.features import FEATURE_NAMES
+from bezant.services.fraud.domain.rules import DEFAULT_RULESET, Rule, RuleAction
 from bezant.services.fraud.operations.assess_payments import AssessPayments
+from bezant.services.fraud.operations.change_rules import replace_rules
+from bezant.services.fraud.operations.read_cases import read_assessment
 from bezant.services.fraud.settings import FraudSettings
 from bezant.services.fraud.storage.active_rulesets import ActiveRulesets
 from bezant.services.fraud.storage.velocity_counters import VelocityCounters
@@ -71,7 +76,7 @@ async def test_asking_twice_gives_the_first_answer_and_counts_once(
     again = await assess(tenant, [first, first, request()])
     assert again[:2] == [answer, answer]
     assert await stores.as_superuser(
-        tenant, f"SELECT (features->>{COUNT_24H})::int FROM fraud.assessments ORDER BY assessment_id"
+        tenant, f"SELECT (feature_values::jsonb->>{COUNT_24H})::int FROM fraud.assessments ORDER BY assessment_id"
     ) == [(1,), (2,)]
     assert (await outbox(stores, tenant)).count("fraud.assessed") == 2
 
@@ -95,7 +100,7 @@ async def test_later_items_of_a_group_see_earlier_ones(assess: AssessPayments, s
     assert [answer.decision for answer in answers] == [Decision.APPROVE] * 100 + [Decision.DECLINE] * 20
     assert answers[-1].reasons == ["velocity_burst"]
     sums = await stores.as_superuser(
-        tenant, f"SELECT max((features->>{AMOUNT_24H})::float), count(*) FROM fraud.assessments"
+        tenant, f"SELECT max((feature_values::jsonb->>{AMOUNT_24H})::float), count(*) FROM fraud.assessments"
     )
     assert sums == [(1200.0, 120)]
 
@@ -144,7 +149,9 @@ async def test_a_dry_run_counts_nothing_and_stores_nothing(
         assert (answer.assessment_id, answer.case_id) == (None, None)
     (real,) = await assess(tenant, [request()])
     assert await stores.as_superuser(tenant, "SELECT count(*) FROM fraud.assessments") == [(1,)]
-    assert await stores.as_superuser(tenant, f"SELECT features->{COUNT_24H} FROM fraud.assessments") == [(1,)]
+    assert await stores.as_superuser(tenant, f"SELECT feature_values::jsonb->{COUNT_24H} FROM fraud.assessments") == [
+        (1,)
+    ]
     assert await stores.as_superuser(tenant, "SELECT count(*) FROM fraud.cases") == [(0,)]
     assert real.assessment_id is not None
 
@@ -190,3 +197,27 @@ async def test_stored_assessments_cannot_be_changed(assess: AssessPayments, stor
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             async with stores.databases("fraud").transaction(tenant) as tx:
                 await tx.execute(statement)  # type: ignore[arg-type]
+
+
+async def test_a_model_s_score_is_kept_and_decides_only_when_it_is_active(
+    stores: Stores, counters: VelocityCounters, tenant: UUID
+) -> None:
+    class AlwaysSure:
+        name = "sure/1+abc"
+
+        def score(self, features: Sequence[float]) -> float:
+            assert len(features) == len(FEATURE_NAMES)
+            return 0.9
+
+    wanted = msgspec.structs.replace(
+        DEFAULT_RULESET,
+        rules=(Rule(code="model", description="", action=RuleAction.REVIEW, score=80, expression="model_score > 0.5"),),
+    )
+    databases = stores.databases("fraud")
+    await replace_rules(databases, tenant, wanted, based_on_version=None, note="", actor="test")
+    for active, decision in ((False, Decision.APPROVE), (True, Decision.REVIEW)):
+        assess = AssessPayments(databases, counters, ActiveRulesets(), model=AlwaysSure(), model_is_active=active)
+        (answer,) = await assess(tenant, [request()])
+        assert answer.decision is decision
+        stored = await read_assessment(databases, tenant, answer.payment_id)
+        assert stored.shadow == {"model": "sure/1+abc", "model_score": 0.9}

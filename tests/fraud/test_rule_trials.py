@@ -213,7 +213,9 @@ async def test_a_backtest_takes_the_newest_of_a_range(
     assert report["payments"] == 0
     # Payments that were judged before what the rules saw was kept are not guessed at.
     await stores.as_superuser(tenant, "ALTER TABLE fraud.assessments DISABLE TRIGGER USER")
-    await stores.as_superuser(tenant, """UPDATE fraud.assessments SET feature_set = NULL, features = '{"amount": 1}'""")
+    await stores.as_superuser(
+        tenant, """UPDATE fraud.assessments SET feature_set = NULL, feature_values = NULL, features = '{"amount": 1}'"""
+    )
     _, report = await api.call(key, "POST", "/v1/fraud/rules/backtest", STRICTER)
     assert (report["payments"], report["without_features"]) == (0, 30)
 

@@ -124,6 +124,18 @@ def features(velocity: PaymentVelocity) -> dict[str, float]:
     return {name: value for name, value in named.items() if "age" not in name and "_1m" not in name}
 
 
+async def backdate(stores: Stores, tenant: UUID, age: timedelta) -> None:
+    """Put one payment between strangers into the past, where the tenant's history then begins."""
+    moment = datetime.now(UTC) - age
+    await stores.as_superuser(
+        tenant,
+        "INSERT INTO fraud.assessments (assessment_id, payment_id, source_account_id, destination_account_id, "
+        "amount_minor, currency, decision, score, reasons, ruleset_version, degraded, features, created_at) "
+        "VALUES (%s, %s, %s, %s, 1000, 'USD', 'approve', 0, '[]', 1, false, '{}', %s)",
+        UUID(int=first_id_of(moment).int | new_id().int & (1 << 76) - 1), new_id(), new_id(), new_id(), moment,
+    )  # fmt: skip
+
+
 async def test_counters_that_were_lost_are_filled_from_the_tenant_s_assessments(
     stores: Stores, valkey: RedisCluster, counters: VelocityCounters, history: VelocityHistory, tenant: UUID
 ) -> None:
@@ -141,8 +153,10 @@ async def test_counters_that_were_lost_are_filled_from_the_tenant_s_assessments(
     assert lost[0].source.count_24h == 1
 
     # The next payment notices, and counts on while history is counted anew; nothing is lost or doubled by that.
+    # The tenant began to pay a moment ago, so what is judged without counters is marked.
+    await backdate(stores, tenant, timedelta(minutes=2))
     (answer,) = await assess(tenant, [pay(CAROL, SHOP, 100, context=PaymentContext())])
-    assert answer.assessment_id is not None
+    assert (answer.degraded, answer.reasons) == (True, ["velocity_incomplete"])
 
     async def filled() -> bool:
         seen = await counters.observe(tenant, [pay(CAROL, SHOP, dry_run=True)])
@@ -150,8 +164,10 @@ async def test_counters_that_were_lost_are_filled_from_the_tenant_s_assessments(
 
     await assess(tenant, [pay(source, SHOP, 1, context=context) for source in (ANN, STALL)])
     await eventually(filled)
+    (answer,) = await assess(tenant, [pay(BOB, STALL, 1, dry_run=True)])
+    assert (answer.degraded, answer.reasons) == (False, [])
     counted = await history.recount_now(tenant)
-    assert (counted.payments, counted.older_payments) == (53, 0)
+    assert (counted.payments, counted.older_payments) == (54, 0)
     after = [features(velocity) for velocity in await observe(counters, tenant, *probes)]
     assert after[1]["source_count_24h"] == before[1]["source_count_24h"]
     assert after[0]["source_count_24h"] == before[0]["source_count_24h"] + 1

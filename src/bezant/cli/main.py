@@ -15,6 +15,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "pay": "bezant.cli.pay",
     "events": "bezant.cli.events",
     "webhooks": "bezant.cli.webhooks",
+    "fraud": "bezant.cli.fraud",
     "audit": "bezant.cli.audit",
     "operator": "bezant.cli.operator",
     "approvals": "bezant.cli.approvals",

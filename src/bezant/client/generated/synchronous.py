@@ -396,7 +396,7 @@ class Fraud:
         return cast("models.ReviewSettingsOut", self._requests.send("GET", "/v1/fraud/settings"))
 
     def replace_settings(self, body: models.ReviewSettingsIn) -> models.ReviewSettingsOut:
-        """Change what the tenant asks of reviews"""
+        """It needs the scope `keys:write`: who decides cases cannot switch the second person off."""
         return cast("models.ReviewSettingsOut", self._requests.send("PUT", "/v1/fraud/settings", body=body))
 
     def create_velocity_recount(self, *, idempotency_key: str | None = None) -> models.RecountOut:

@@ -30,6 +30,7 @@ from bezant.services.fraud.operations.work_cases import add_note, assign_case, c
 
 Reader = Annotated[Caller, Depends(require("fraud:read"))]
 Writer = Annotated[Caller, Depends(require("fraud:write"))]
+Owner = Annotated[Caller, Depends(require("keys:write"))]
 NOBODY = "nobody"
 Assignee = Annotated[
     Text | None, Query(max_length=200, description=f"Only cases of this actor; `{NOBODY}` for those in the queue")
@@ -132,7 +133,8 @@ def _label_routes(router: APIRouter, databases: TenantDatabases) -> None:
         return ReviewSettingsOut.of(await read_settings(databases, caller.tenant))
 
     @router.put("/settings", summary="Change what the tenant asks of reviews")
-    async def put_settings(body: ReviewSettingsIn, caller: Writer) -> ReviewSettingsOut:
+    async def put_settings(body: ReviewSettingsIn, caller: Owner) -> ReviewSettingsOut:
+        """It needs the scope `keys:write`: who decides cases cannot switch the second person off."""
         return ReviewSettingsOut.of(
             await set_settings(databases, caller.tenant, body.second_person, actor=caller.actor)
         )

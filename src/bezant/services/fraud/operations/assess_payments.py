@@ -19,7 +19,7 @@ from bezant.services.fraud.domain.scoring import VELOCITY_INCOMPLETE, VELOCITY_U
 from bezant.services.fraud.domain.velocity import PaymentVelocity, amount_major, entity_digest
 from bezant.services.fraud.events.publishes import assessment_events, case_opened
 from bezant.services.fraud.metrics import ASSESSMENTS, DECISION_SECONDS
-from bezant.services.fraud.operations.recount_velocity import VelocityHistory
+from bezant.services.fraud.operations.recount_velocity import VelocityHistory, has_history
 from bezant.services.fraud.storage import QUERIES
 from bezant.services.fraud.storage.active_rulesets import ActiveRulesets
 from bezant.services.fraud.storage.velocity_counters import VelocityCounters
@@ -71,15 +71,14 @@ class AssessPayments:
             return []
         began = time.perf_counter()
         velocities = await self._counters.observe(tenant_id, requests)
-        incomplete = False
-        if self._history is not None and velocities is not None:
-            if velocities.forgotten:
-                self._history.recount(tenant_id, velocities.forgotten)
-            incomplete = self._history.is_incomplete(tenant_id)
+        forgotten = frozenset[int]() if velocities is None else velocities.forgotten
+        if forgotten and self._history is not None:
+            self._history.recount(tenant_id, forgotten)
         failpoint("fraud.after_counting")
         seen = None if velocities is None else velocities.of_payments
 
         async def work(tx: TenantTransaction) -> list[Assessment]:
+            incomplete = bool(forgotten) and await has_history(tx)
             judged = await self._judge_and_store(tx, requests, seen, incomplete=incomplete)
             return await self._with_cases(tx, requests, judged)
 
@@ -249,7 +248,7 @@ def _row(tenant_id: UUID, judged: _Fresh) -> dict[str, Any]:
         "reasons": assessment.reasons,
         "ruleset_version": assessment.ruleset_version,
         "degraded": assessment.degraded,
-        "features": features,
+        "feature_values": _encoder.encode(features).decode(),
         "created_at": request.created_at,
         "case_id": assessment.case_id,
         "case_origin": case_origin(request),

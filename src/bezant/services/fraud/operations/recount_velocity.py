@@ -16,7 +16,7 @@ from uuid import UUID
 from redis.exceptions import RedisClusterException, RedisError
 
 from bezant.contracts.problems import Problem
-from bezant.foundation.tenancy import TenantDatabases
+from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.fraud.domain.velocity import Observed, amount_major, entity_digest
 from bezant.services.fraud.metrics import VELOCITY_RECOUNTED
 from bezant.services.fraud.settings import FraudSettings
@@ -28,6 +28,7 @@ _PAGE: Final = 500
 _WINDOWED: Final = timedelta(days=7, hours=15)
 """The longest window and its current bucket."""
 _DAY: Final = timedelta(days=1)
+_MOMENT: Final = timedelta(seconds=30)
 _NOTHING: Final = UUID(int=0)
 
 
@@ -46,6 +47,16 @@ def first_id_of(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
+async def has_history(tx: TenantTransaction) -> bool:
+    """Return whether the tenant's payments go back further than a moment.
+
+    What is judged without counters is judged without what they would have said then; a tenant's first payments,
+    whose counters have yet to be marked whole, are not.
+    """
+    first = await tx.fetch_one(QUERIES["first_assessment"], {"since": _NOTHING})
+    return first is not None and first[0] < first_id_of(datetime.now(UTC) - _MOMENT)
+
+
 class VelocityHistory:
     """Recounts in the background, one tenant at a time, by one process of the fleet."""
 
@@ -54,12 +65,7 @@ class VelocityHistory:
         self._counters = counters
         self._settings = settings
         self._running: dict[UUID, asyncio.Task[None]] = {}
-        self._incomplete: set[UUID] = set()
         self._one_at_a_time = asyncio.Lock()
-
-    def is_incomplete(self, tenant_id: UUID) -> bool:
-        """Return whether the tenant has history that this process is counting anew at this moment."""
-        return tenant_id in self._incomplete
 
     def recount(self, tenant_id: UUID, partitions: frozenset[int]) -> None:
         """Begin to count these partitions of a tenant anew, unless that is being done."""
@@ -92,8 +98,6 @@ class VelocityHistory:
         except (RedisError, RedisClusterException, OSError, Problem) as error:
             _log.warning("velocity of tenant %s is not counted anew yet: %s", tenant_id, type(error).__name__)
             return
-        finally:
-            self._incomplete.discard(tenant_id)
         if counted.payments or counted.older_payments:
             _log.warning(
                 "velocity of tenant %s was counted anew in %d partitions: %d payments, %d older ones",
@@ -102,6 +106,9 @@ class VelocityHistory:
 
     async def _recount(self, tenant_id: UUID, partitions: frozenset[int]) -> Recounted:
         now = datetime.now(UTC)
+        if not await self._began_before(tenant_id, now - timedelta(seconds=self._settings.counting_horizon_seconds)):
+            # Every payment there is can still be told from another by its id: all partitions are done at once.
+            partitions = self._counters.all_partitions
         recent = first_id_of(now - _WINDOWED)
         older = await self._count_older(tenant_id, partitions, now)
         payments, after = 0, recent
@@ -111,14 +118,16 @@ class VelocityHistory:
                 rows = await tx.fetch_all(QUERIES["recent_history"], {"after": after, "limit": _PAGE})
             if not rows:
                 break
-            # Only who has a history can be judged without it; a tenant's first payments are not.
-            self._incomplete.add(tenant_id)
             await self._counters.count(tenant_id, [_one(tenant_id, row) for row in rows], partitions=partitions)
             payments, after = payments + len(rows), rows[-1][0]
         await self._counters.mark_whole(tenant_id, partitions)
-        self._incomplete.discard(tenant_id)
         VELOCITY_RECOUNTED.labels(tenant=str(tenant_id)).inc(payments + older)
         return Recounted(payments, older)
+
+    async def _began_before(self, tenant_id: UUID, moment: datetime) -> bool:
+        async with self._databases.transaction(tenant_id) as tx:
+            first = await tx.fetch_one(QUERIES["first_assessment"], {"since": _NOTHING})
+        return first is not None and first[0] < first_id_of(moment)
 
     async def _count_older(self, tenant_id: UUID, partitions: frozenset[int], now: datetime) -> int:
         oldest, end = now - _DAY * self._settings.partner_memory_days, now - _WINDOWED
@@ -134,7 +143,6 @@ class VelocityHistory:
                 rows = await tx.fetch_all(
                     QUERIES["older_history"], {"since": first_id_of(oldest), "before": first_id_of(until)}
                 )
-            self._incomplete.add(tenant_id)
             for start in range(0, len(rows), _PAGE):
                 sums = [_several(tenant_id, row, oldest) for row in rows[start : start + _PAGE]]
                 await self._counters.count(tenant_id, sums, partitions=partitions)

@@ -3,10 +3,17 @@
 SELECT (SELECT coalesce(max(version), 1) FROM fraud.rulesets WHERE mode = 'active'),
        (SELECT r.version FROM (SELECT max(version) AS version FROM fraud.rulesets WHERE mode = 'shadow') r
         WHERE NOT EXISTS (SELECT FROM fraud.shadow_ends e WHERE e.version = r.version)),
-       a.payment_id, a.assessment_id, a.decision, a.score, a.reasons::text, a.ruleset_version, a.degraded, c.case_id
+       known.payment_id, known.assessment_id, known.decision, known.score, known.reasons, known.ruleset_version,
+       known.degraded, known.case_id
 FROM (SELECT 1) AS one
-LEFT JOIN fraud.assessments a ON a.payment_id = ANY (%(payment_ids)b)
-LEFT JOIN fraud.cases c ON c.assessment_id = a.assessment_id
+LEFT JOIN (
+  SELECT a.payment_id, a.assessment_id, a.decision, a.score, a.reasons, a.ruleset_version, a.degraded,
+         (SELECT c.case_id FROM fraud.cases c WHERE c.assessment_id = a.assessment_id) AS case_id
+  FROM unnest(%(payment_ids)b::uuid[]) AS given(payment_id),
+       -- LIMIT keeps the look-up one by one, by index, whatever was in the table when the plan was made.
+       LATERAL (SELECT payment_id, assessment_id, decision, score, reasons::text, ruleset_version, degraded
+                FROM fraud.assessments WHERE payment_id = given.payment_id LIMIT 1) AS a
+) AS known ON true
 
 -- name: insert_assessments
 -- Store a group of assessments and open the cases among them; answers the payments that were not judged before.
@@ -14,14 +21,14 @@ WITH given AS (
   SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
     assessment_id uuid, payment_id uuid, source_account_id uuid, destination_account_id uuid, amount_minor bigint,
     currency text, decision text, score smallint, reasons jsonb, ruleset_version integer, degraded boolean,
-    features jsonb, created_at timestamptz, case_id uuid, case_origin text, feature_set smallint, device_digest bytea,
+    feature_values text, created_at timestamptz, case_id uuid, case_origin text, feature_set smallint, device_digest bytea,
     ip_digest bytea, country text, shadow jsonb)
 ), stored AS (
   INSERT INTO fraud.assessments (assessment_id, payment_id, source_account_id, destination_account_id, amount_minor,
-    currency, decision, score, reasons, ruleset_version, degraded, features, created_at, feature_set, device_digest,
+    currency, decision, score, reasons, ruleset_version, degraded, feature_values, created_at, feature_set, device_digest,
     ip_digest, country, shadow)
   SELECT assessment_id, payment_id, source_account_id, destination_account_id, amount_minor,
-    currency, decision, score, reasons, ruleset_version, degraded, features, created_at, feature_set, device_digest,
+    currency, decision, score, reasons, ruleset_version, degraded, feature_values, created_at, feature_set, device_digest,
     ip_digest, country, shadow
   FROM given
   ON CONFLICT (payment_id) DO NOTHING
@@ -84,7 +91,7 @@ VALUES (%(version)s, %(document)s::jsonb, %(created_by)s, %(note)s, %(mode)s) RE
 -- Cases oldest first, with what was found, after a cursor.
 SELECT c.case_id, c.payment_id, c.assessment_id, c.status, c.opened_at, c.note, c.decided_by, c.decided_at,
        a.score, a.reasons::text, a.ruleset_version, a.amount_minor, a.currency, a.source_account_id,
-       a.destination_account_id, a.features::text, c.origin, a.feature_set, c.assignee, c.assigned_at,
+       a.destination_account_id, coalesce(a.feature_values, a.features::text), c.origin, a.feature_set, c.assignee, c.assigned_at,
        c.proposed_status, c.proposed_by, c.proposed_note, c.proposed_at
 FROM fraud.cases c JOIN fraud.assessments a USING (assessment_id)
 WHERE (%(status)s::text IS NULL OR c.status = %(status)s)
@@ -98,7 +105,7 @@ ORDER BY c.case_id LIMIT %(limit)s
 -- One case, with what was found.
 SELECT c.case_id, c.payment_id, c.assessment_id, c.status, c.opened_at, c.note, c.decided_by, c.decided_at,
        a.score, a.reasons::text, a.ruleset_version, a.amount_minor, a.currency, a.source_account_id,
-       a.destination_account_id, a.features::text, c.origin, a.feature_set, c.assignee, c.assigned_at,
+       a.destination_account_id, coalesce(a.feature_values, a.features::text), c.origin, a.feature_set, c.assignee, c.assigned_at,
        c.proposed_status, c.proposed_by, c.proposed_note, c.proposed_at
 FROM fraud.cases c JOIN fraud.assessments a USING (assessment_id)
 WHERE c.case_id = %(case_id)s
@@ -172,7 +179,7 @@ RETURNING second_person, changed_by, changed_at
 -- name: assessment_by_payment
 -- The stored judgement of one payment.
 SELECT a.assessment_id, a.payment_id, a.source_account_id, a.destination_account_id, a.amount_minor, a.currency,
-       a.decision, a.score, a.reasons::text, a.ruleset_version, a.degraded, a.features::text, a.created_at,
+       a.decision, a.score, a.reasons::text, a.ruleset_version, a.degraded, coalesce(a.feature_values, a.features::text), a.created_at,
        a.assessed_at, c.case_id, a.feature_set, a.shadow::text
 FROM fraud.assessments a LEFT JOIN fraud.cases c USING (assessment_id)
 WHERE a.payment_id = %(payment_id)s
@@ -199,7 +206,7 @@ GROUP BY 1, 2, 3, 4, 5
 -- name: history_to_judge
 -- Judged payments, newest first, with what they turned out to be and what a person decided.
 SELECT a.assessment_id, a.payment_id, a.source_account_id, a.destination_account_id, a.amount_minor, a.currency,
-       a.created_at, a.decision, a.features::text, a.feature_set, a.device_digest, a.ip_digest, a.country,
+       a.created_at, a.decision, coalesce(a.feature_values, a.features::text), a.feature_set, a.device_digest, a.ip_digest, a.country,
        (a.shadow ->> 'model_score')::double precision, a.degraded,
        (SELECT l.label FROM fraud.labels l WHERE l.payment_id = a.payment_id ORDER BY l.label_id DESC LIMIT 1),
        (SELECT c.status FROM fraud.cases c WHERE c.assessment_id = a.assessment_id)
