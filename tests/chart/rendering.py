@@ -26,9 +26,9 @@ PROFILES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "sa-east-1 promoted": ("sa-east-1", ("mode=active",)),
     "us-east-1 demoted": ("us-east-1", ("mode=standby",)),
     "us-east-1 with Splunk": ("us-east-1", _SPLUNK),
+    "us-east-1 without mail and sign-in": ("us-east-1", ("mail.host=", "signIn.issuer=")),
 }
 """What is installed: a region, and what is set besides. A promotion is one value."""
-ACTIVE: Final = ("us-east-1 active", "sa-east-1 promoted", "us-east-1 with Splunk")
 
 
 class ToolMissing(RuntimeError):

@@ -170,6 +170,9 @@ BAD_VALUES = {
     "mesh.upstreamIdleSeconds=75": "'/mesh/upstreamIdleSeconds': maximum: got 75, want 74",
     "observability.traceSampleRatio=2": "'/observability/traceSampleRatio': maximum: got 2, want 1",
     "observability.logs.splunk.enabled=true": "observability.logs.splunk.host: not given, but Splunk is enabled",
+    "mail.from=": "mail.from: not given, but there is a mail server",
+    "mail.security=ssl": "'/mail/security': value must be one of",
+    "signIn.issuer=http://sign-in.example": "'/signIn/issuer'",
     "logLevel=LOUD": "'/logLevel': value must be one of",
 }
 """What is set, and the part of helm's refusal that names it."""

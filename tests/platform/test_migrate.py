@@ -10,11 +10,13 @@ from bezant.local.platform import LocalPlatform
 from bezant.local.postgres import SUPERUSER
 from bezant.local.service_processes import shared_settings
 
-from .conftest import PORT_BASE, TestTenant
+from .conftest import TestTenant
 
 
 async def _migrate(platform: LocalPlatform, administrator: Path, **settings: str) -> tuple[int, str]:
-    shared = shared_settings(PlatformOptions(data_dir=str(platform.directory.root), port_base=PORT_BASE))
+    port_base = platform.directory.port_base()
+    assert port_base is not None
+    shared = shared_settings(PlatformOptions(data_dir=str(platform.directory.root), port_base=port_base))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bezant.cli.main", "migrate", "--administrator", str(administrator),
         env={**os.environ, **shared, **settings},

@@ -92,7 +92,7 @@ def test_all_of_the_nodes_may_be_discounted() -> None:
 def test_twice_the_tenants_need_twice_the_clusters_and_secrets(production: Topology) -> None:
     doubled = with_tenants(production, 200)
     assert [tier.clusters for tier in doubled.primary.aurora] == [20, 10, 1]
-    assert doubled.secrets.stated_secrets == 20 + 1200
+    assert doubled.secrets.stated_secrets == 23 + 1200
     assert make_bill(doubled).total.low > make_bill(production).total.low
     assert make_bill(doubled).per_tenant.low < make_bill(production).per_tenant.low  # type: ignore[union-attr]
     assert ALL_RULES["quota-aurora-instances"].findings(Deployment(doubled))

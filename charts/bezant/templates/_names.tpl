@@ -33,6 +33,8 @@ internal.{{ .Release.Namespace }}.svc.cluster.local
 {{/* The names in the secret store of a service's platform secrets, as JSON. Called with the root and the name. */}}
 {{- define "bezant.platformSecrets" -}}
 {{- $own := index .root.Values.ownSecrets .name | default list -}}
+{{- if and (eq .name "notification") .root.Values.mail.host .root.Values.mail.login }}{{ $own = append $own "smtp" }}{{ end -}}
+{{- if and (eq .name "tenant") .root.Values.signIn.issuer .root.Values.signIn.clientSecret }}{{ $own = append $own "oidc-client" }}{{ end -}}
 {{- concat (list (printf "control/%s" .name) (printf "signing/%s" .name) "verifying" "kafka" "valkey") $own | toJson -}}
 {{- end }}
 

@@ -32,6 +32,21 @@ BEZANT_PROCESS_CONNECTION_CAP: {{ .processConnectionCap | quote }}
 BEZANT_POOL_IDLE_SECONDS: {{ .idleSeconds | quote }}
 BEZANT_POOL_CHECKOUT_TIMEOUT_SECONDS: {{ .checkoutTimeoutSeconds | quote }}
 {{- end }}
+{{- if and (eq .name "notification") .root.Values.mail.host }}
+{{- with .root.Values.mail }}
+BEZANT_NOTIFICATION_SMTP_HOST: {{ .host | quote }}
+BEZANT_NOTIFICATION_SMTP_PORT: {{ .port | quote }}
+BEZANT_NOTIFICATION_SMTP_SECURITY: {{ .security }}
+BEZANT_NOTIFICATION_MAIL_FROM: {{ .from | quote }}
+{{- end }}
+{{- end }}
+{{- if and (eq .name "tenant") .root.Values.signIn.issuer }}
+{{- with .root.Values.signIn }}
+BEZANT_TENANT_OIDC_ISSUER: {{ .issuer | quote }}
+BEZANT_TENANT_OIDC_CLIENT_ID: {{ .clientId | quote }}
+BEZANT_TENANT_OIDC_REDIRECT_URIS: {{ .redirectUris | quote }}
+{{- end }}
+{{- end }}
 BEZANT_SHUTDOWN_GRACE_SECONDS: {{ .service.termination.shutdownSeconds | quote }}
 BEZANT_OTLP_ENDPOINT: http://collector.{{ .root.Values.observability.namespace }}.svc.cluster.local:4318/v1/traces
 BEZANT_TRACE_SAMPLE_RATIO: {{ .root.Values.observability.traceSampleRatio | quote }}

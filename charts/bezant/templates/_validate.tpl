@@ -73,6 +73,9 @@ with the root.
 {{- if not $values.mode }}
 {{- fail "mode: not given; active or standby" }}
 {{- end }}
+{{- if and $values.mail.host (not $values.mail.from) }}
+{{- fail "mail.from: not given, but there is a mail server" }}
+{{- end }}
 {{- if and $values.observability.logs.splunk.enabled (not $values.observability.logs.splunk.host) }}
 {{- fail "observability.logs.splunk.host: not given, but Splunk is enabled" }}
 {{- end }}

@@ -26,7 +26,9 @@ def migrate_installation(administrator: Path) -> None:
     settings = Settings()
     try:
         user, password = (_line(administrator / name) for name in ("user", "password"))
-        for line in asyncio.run(prepare(settings, open_secret_store(settings), user=user, password=password)):
+        # what is prepared is written to the store itself, and read there: mounts come after it
+        secrets = open_secret_store(settings.model_copy(update={"platform_secrets_dir": None}))
+        for line in asyncio.run(prepare(settings, secrets, user=user, password=password)):
             typer.echo(line)
     except (OSError, psycopg.Error, KafkaException, SecretMissing, SecretStoreUnavailable, MigrationChanged) as error:
         errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -50,6 +52,6 @@ async def prepare(settings: Settings, secrets: SecretStore, *, user: str, passwo
     if settings.database_sslrootcert is not None:
         administrator["sslrootcert"] = settings.database_sslrootcert
     done = await prepare_platform(administrator, control_database=settings.control_database_name, secrets=secrets)
-    kafka = await kafka_configuration(settings, secrets)
+    kafka = await kafka_configuration(settings, open_secret_store(settings))
     done += await asyncio.to_thread(ensure_topics, kafka, replication_factor=settings.kafka_replication_factor)
     return done

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     secret_store: Literal["file", "aws", "kubernetes"] = "file"
     secret_store_dir: str = ".bezant/secrets"
     secret_store_key_file: str = ".bezant/secrets.key"
-    # mounted Kubernetes Secrets that come before the store for the platform's own secrets
+    # mounted Kubernetes Secrets that hold the platform's own secrets; the others are in the store
     platform_secrets_dir: str | None = None
     aws_region: str | None = None
     aws_endpoint_url: str | None = None

@@ -50,7 +50,7 @@ DNS: Final = Place("dns", "kube-system", {"k8s-app": "kube-dns"})
 ISTIOD: Final = Place("istiod", "istio-system", {"app": "istiod"})
 PORTS: Final = (
     ("TCP", APPLICATION_PORT), ("TCP", 5432), ("TCP", 6379), ("TCP", 9096), ("TCP", 443), ("TCP", 80), ("TCP", 8443),
-    ("TCP", 15020), ("TCP", 15021), ("TCP", 15012), ("TCP", 4318), ("UDP", 53), ("TCP", 53), ("TCP", 22),
+    ("TCP", 15020), ("TCP", 15021), ("TCP", 15012), ("TCP", 4318), ("UDP", 53), ("TCP", 53), ("TCP", 22), ("TCP", 587),
 )  # fmt: skip
 
 
@@ -125,8 +125,14 @@ def wanted_edges(manifests: Manifests, model: Topology) -> set[tuple[str, str, s
         edges.add((service.name, "collector", "TCP", 4318))
         if service.exposed:
             edges.add(("gateway", service.name, "TCP", APPLICATION_PORT))
-    # only notification speaks with what a tenant names
+    # only notification speaks with what a tenant names, and tenant with who signs operators in
     edges.add(("notification", "the internet", "TCP", 443))
+    for service, setting, port in (
+        ("notification", "BEZANT_NOTIFICATION_SMTP_HOST", 587), ("tenant", "BEZANT_TENANT_OIDC_ISSUER", 443),
+    ):  # fmt: skip
+        (container,) = pod_spec(manifests.service_workload(service))["containers"]
+        if setting in environment(container):
+            edges.add((service, "the internet", "TCP", port))
     edges |= {(f"the load balancer{suffix}", "gateway", "TCP", port) for port in (8443, 15021)}
     own = [*SERVICES, "gateway"]
     edges |= {("prometheus", one, "TCP", 15020) for one in own}

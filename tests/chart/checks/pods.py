@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bezant.foundation.settings import Settings
+from bezant.services.notification.settings import NotificationSettings
+from bezant.services.tenant.settings import TenantSettings
 from bezant.topology.model.deployment import Topology
 
 from ..rendering import (
@@ -73,7 +75,11 @@ def _restricted(name: str, spec: Manifest, container: Manifest) -> Iterator[str]
 
 def check_settings(manifests: Manifests, model: Topology) -> Iterator[str]:
     """Every BEZANT_ variable is a setting of the code; what a cluster must not leave to a laptop's default is set."""
-    known = {f"BEZANT_{name.upper()}" for name in Settings.model_fields}
+    known = {
+        f"{settings.model_config['env_prefix']}{name.upper()}"
+        for settings in (Settings, TenantSettings, NotificationSettings)
+        for name in settings.model_fields
+    }
     # a default of these is an address, a path or a number of a laptop
     needed = {
         f"BEZANT_{name.upper()}"

@@ -55,6 +55,13 @@ def names_in(path: Path, service: str) -> set[str]:
     return found
 
 
+SWITCHED_ON_BY: Final = {
+    "bezant/platform/smtp": "BEZANT_NOTIFICATION_SMTP_HOST",
+    "bezant/platform/oidc-client": "BEZANT_TENANT_OIDC_ISSUER",
+}
+"""Secrets that are read only where this is set; without it the code does without."""
+
+
 def read_by(service: str) -> set[str]:
     """Return the names of the platform secrets that a process of the service reads."""
     paths = [SOURCE / path for path in READ_BY_ALL] + sorted((SOURCE / "services" / service).rglob("*.py"))
@@ -76,7 +83,9 @@ def check_provided(manifests: Manifests, model: Topology) -> Iterator[str]:
     for service in SERVICES:
         workload = manifests.service_workload(service)
         mounted = _mounted(workload)
-        wanted = read_by(service)
+        (container,) = pod_spec(workload)["containers"]
+        variables = environment(container)
+        wanted = {name for name in read_by(service) if SWITCHED_ON_BY.get(name, "BEZANT_PORT") in variables}
         for name in sorted(wanted - mounted.keys()):
             yield f"{service} reads {name}, which it does not mount"
         for name in sorted(mounted.keys() - wanted):
@@ -136,7 +145,9 @@ def _readable_by_the_store(service: str, workload: Manifest, wanted: set[str]) -
 def check_number_of_secrets(manifests: Manifests, model: Topology) -> Iterator[str]:
     """As many platform secrets as the model counts, for the bill and the quotas."""
     fetched = [one for one in manifests.kind("ExternalSecret") if one["metadata"]["name"].startswith("platform-")]
-    if len(fetched) != model.secrets.platform_secrets:
+    (tenant,) = pod_spec(manifests.service_workload("tenant"))["containers"]
+    optional = 0 if "BEZANT_TENANT_OIDC_ISSUER" in environment(tenant) else len(SWITCHED_ON_BY)
+    if len(fetched) + optional != model.secrets.platform_secrets:
         yield f"{len(fetched)} platform secrets, the model counts {model.secrets.platform_secrets}"
 
 

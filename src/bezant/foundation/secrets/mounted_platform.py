@@ -7,26 +7,27 @@ read them from the store. Credentials of tenants come and go while the process r
 from typing import Final
 
 from bezant.foundation.secrets.kubernetes_files import KubernetesFiles
-from bezant.foundation.secrets.store import SecretMissing, SecretStore
+from bezant.foundation.secrets.store import SecretStore
 
 PLATFORM_PREFIX: Final = "bezant/platform/"
 
 
 class MountedPlatformSecrets:
-    """Reads platform secrets from a mount where there is one; writes go to the store behind, which mounts follow."""
+    """Reads platform secrets from mounts alone: one that is not mounted does not exist for this process.
+
+    Writes go to the store behind, which the mounts follow.
+    """
 
     def __init__(self, mounted: KubernetesFiles, behind: SecretStore) -> None:
         self._mounted = mounted
         self._behind = behind
 
+    def _store(self, name: str) -> SecretStore:
+        return self._mounted if name.startswith(PLATFORM_PREFIX) else self._behind
+
     async def read(self, name: str) -> dict[str, str]:
         """See `SecretStore.read`."""
-        if name.startswith(PLATFORM_PREFIX):
-            try:
-                return await self._mounted.read(name)
-            except SecretMissing:
-                return await self._behind.read(name)
-        return await self._behind.read(name)
+        return await self._store(name).read(name)
 
     async def write(self, name: str, value: dict[str, str]) -> None:
         """See `SecretStore.write`. A mount shows the new value when its operator has fetched it."""
@@ -38,5 +39,4 @@ class MountedPlatformSecrets:
 
     async def names(self, prefix: str) -> list[str]:
         """See `SecretStore.names`."""
-        mounted = await self._mounted.names(prefix) if prefix.startswith(PLATFORM_PREFIX) else []
-        return sorted({*mounted, *await self._behind.names(prefix)})
+        return await self._store(prefix).names(prefix)
