@@ -92,6 +92,7 @@ async def control(postgres_server: PostgresServer, prepared: Secrets) -> AsyncIt
     for table in (
         "placements",
         "approvals",
+        "exports",
         "api_keys",
         "operators",
         "sign_ins",

@@ -1,6 +1,9 @@
 """A tenant's life through the gateway: registration, suspension, rotation, closing, and its keys."""
 
 import asyncio
+import gzip
+import hashlib
+import json
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -338,6 +341,15 @@ class TestClosing:
         assert await _roles_and_databases(settings, secrets, fresh.id) == []
         assert await secrets.names(f"bezant/tenants/{fresh.id}/") == []
         assert (await admin.get(f"/v1/tenants/{fresh.id}"))["status"] == "closed"
+        export = await admin.get(f"/v1/tenants/{fresh.id}/export")
+        files = {file["name"]: file for file in export["files"]}
+        content = await admin.download("GET", f"/v1/tenants/{fresh.id}/export/files/payment.payments.jsonl.gz")
+        assert hashlib.sha256(content).hexdigest() == files["payment.payments.jsonl.gz"]["sha256"]
+        payments = [json.loads(line) for line in gzip.decompress(content).splitlines()]
+        assert len(payments) == files["payment.payments.jsonl.gz"]["rows"] >= 3
+        assert files["ledger.entries.jsonl.gz"]["rows"] >= 4
+        missing = admin.get(f"/v1/tenants/{fresh.id}/export/files/payment.x.jsonl.gz")
+        assert await _refused(missing) == (404, "export_not_found")
 
         async def refused() -> bool:
             return await _refused(fresh.client.get("/v1/accounts")) == (403, "tenant_not_active")

@@ -1,6 +1,9 @@
 """`bezant tenant`: register tenants and change them, as an administrator."""
 
 import asyncio
+import gzip
+import hashlib
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -123,6 +126,31 @@ def create_key(
         return await client.post("/v1/api-keys", {"name": name, "scopes": scope, "tenant_id": tenant_id})
 
     typer.echo(speak(url, key_of(data_dir, "admin"), work)["api_key"])
+
+
+@app.command()
+def export(
+    tenant_id: Annotated[str, typer.Argument(help="The closed tenant's id.")],
+    to: Annotated[Path, typer.Option(help="Where to put the files.")],
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Download what was exported when a tenant was closed, and check every file."""
+
+    async def work(client: BezantClient) -> list[Any]:
+        path = f"/v1/tenants/{tenant_id}/export"
+        files: list[Any] = (await client.get(path))["files"]
+        to.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            content = await client.download("GET", f"{path}/files/{file['name']}")
+            lines = sum(1 for _ in gzip.decompress(content).splitlines())
+            if hashlib.sha256(content).hexdigest() != file["sha256"] or lines != file["rows"]:
+                raise typer.BadParameter(f"{file['name']} is not what the manifest says; download it again")
+            (to / file["name"]).write_bytes(content)
+        return files
+
+    files = speak(url, key_of(data_dir, "admin"), work)
+    console.print(rows(f"{to}", ["file", "rows", "bytes"], [[f["name"], f["rows"], f["bytes"]] for f in files]))
 
 
 @app.command()

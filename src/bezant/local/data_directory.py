@@ -66,6 +66,11 @@ class DataDirectory:
         return self.root / "keys"
 
     @property
+    def exports(self) -> Path:
+        """The data of closed tenants."""
+        return self.root / "exports"
+
+    @property
     def identity(self) -> Path:
         """The local OpenID provider's people and signing key."""
         return self.keys / "identity"

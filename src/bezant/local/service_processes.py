@@ -70,6 +70,7 @@ def shared_settings(options: PlatformOptions) -> dict[str, str]:
         "BEZANT_SECRET_STORE_DIR": str(directory.secrets),
         "BEZANT_SECRET_STORE_KEY_FILE": str(directory.secret_store_key),
         "BEZANT_LOG_LEVEL": options.log_level,
+        "BEZANT_TENANT_EXPORT_DIR": str(directory.exports),
         # a laptop's webhook receivers listen on loopback and without TLS
         "BEZANT_NOTIFICATION_ALLOW_HTTP": "true",
         "BEZANT_NOTIFICATION_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",

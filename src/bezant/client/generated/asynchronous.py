@@ -554,6 +554,14 @@ class Tenants:
         """Return one tenant."""
         return cast("models.TenantAnswer", await self._requests.send("GET", path_of("/v1/tenants/{tenant_id}", tenant_id=tenant_id)))
 
+    async def get_export(self, tenant_id: UUID | str) -> models.ExportAnswer:
+        """Return what was exported when the tenant was closed."""
+        return cast("models.ExportAnswer", await self._requests.send("GET", path_of("/v1/tenants/{tenant_id}/export", tenant_id=tenant_id)))
+
+    async def get_export_file(self, tenant_id: UUID | str, name: UUID | str) -> bytes:
+        """Return one file of the export."""
+        return await self._requests.download("GET", path_of("/v1/tenants/{tenant_id}/export/files/{name}", tenant_id=tenant_id, name=name))
+
     async def get_onboarding(self, tenant_id: UUID | str) -> models.OperationAnswer:
         """Return the onboarding's steps with their times."""
         return cast("models.OperationAnswer", await self._requests.send("GET", path_of("/v1/tenants/{tenant_id}/onboarding", tenant_id=tenant_id)))

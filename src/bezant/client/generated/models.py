@@ -538,6 +538,23 @@ class ErasureOut(TypedDict):
     erased_values: int
 
 
+class ExportAnswer(TypedDict):
+    """What was exported of a tenant before its database was removed."""
+
+    files: list[ExportedFileAnswer]
+    keep_until: str
+    made_at: str
+
+
+class ExportedFileAnswer(TypedDict):
+    """One file: gzipped JSON Lines, a table's rows."""
+
+    bytes: int
+    name: str
+    rows: int
+    sha256: str
+
+
 class FourEyesPolicy(TypedDict):
     """What takes two people. Fraud cases have a setting of their own, `PUT /v1/fraud/settings`."""
 

@@ -13,6 +13,10 @@ class TenantSettings(BaseSettings):
     """After so long without a sign of life its runner counts as gone, and another carries a saga on."""
     tiers: str = "shared"
 
+    export_dir: str = ".bezant/exports"
+    """Where the data of closed tenants is exported to; shared by the replicas of the tenant service."""
+    export_retention_days: int = 90
+
     oidc_issuer: str = ""
     """The OpenID provider that operators sign in with; without one nobody can sign in."""
     oidc_client_id: str = "bezant"

@@ -100,3 +100,10 @@ class FourEyesNeeded(Conflict):
 
     code = "four_eyes_needed"
     title = "Somebody else has to decide"
+
+
+class ExportNotFound(NotFound):
+    """Nothing was exported of the tenant, or it is not kept any more."""
+
+    code = "export_not_found"
+    title = "There is no such export"

@@ -24,7 +24,9 @@ STEPS: Final[dict[Kind, tuple[str, ...]]] = {
         "activate",
     ),
     Kind.ROTATION: ("create_roles", "store_credentials", "publish_event", "await_fleet", "retire_roles"),
-    Kind.OFFBOARDING: ("publish_event", "delete_credentials", "drop_roles", "drop_database", "close"),
+    # The export comes when nobody can write any more. An offboarding that was under way when this step came in has
+    # it at the place of drop_database, which is done again where it was done before and changes nothing.
+    Kind.OFFBOARDING: ("publish_event", "delete_credentials", "drop_roles", "export_data", "drop_database", "close"),
 }
 
 

@@ -1,8 +1,11 @@
 """What a provisioner does for the sagas. Every method is idempotent: it may have been cut off half-way before."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
+
+from bezant.services.tenant.provisioning.export import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,9 @@ class Provisioner(Protocol):
 
     async def drop_roles(self, tenant_id: UUID) -> None:
         """Remove all roles of the tenant."""
+
+    async def export_database(self, tenant_id: UUID, placement: Placement, directory: Path) -> Manifest | None:
+        """Write everything in the tenant's database to a directory; None when there is no database any more."""
 
     async def drop_database(self, tenant_id: UUID) -> None:
         """Remove the tenant's database and whoever is connected to it."""

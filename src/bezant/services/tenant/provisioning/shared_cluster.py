@@ -1,6 +1,7 @@
 """Provision on one PostgreSQL cluster that many tenants share: a database each, cloned from a template."""
 
 import contextlib
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from bezant.foundation.database.migrations import migrate, tenant_migrations
 from bezant.foundation.failpoints import failpoint
 from bezant.foundation.secrets import SecretStore, platform_secret_name
 from bezant.foundation.settings import Settings
+from bezant.services.tenant.provisioning.export import Manifest, export_database
 from bezant.services.tenant.provisioning.provisioner import Placement
 
 
@@ -129,6 +131,22 @@ class SharedCluster:
                         sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(sql.Identifier(database), name)
                     )
                 await connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(name))
+
+    async def export_database(self, tenant_id: UUID, placement: Placement, directory: Path) -> Manifest | None:
+        """See `Provisioner`."""
+        try:
+            connection = await self._connect(placement.database_name)
+        except psycopg.OperationalError:
+            if await self._exists(placement.database_name):
+                raise
+            return None
+        async with connection:
+            return await export_database(connection, tenant_id, directory)
+
+    async def _exists(self, name: str) -> bool:
+        async with await self._connect("postgres") as connection:
+            cursor = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            return await cursor.fetchone() is not None
 
     async def drop_database(self, tenant_id: UUID) -> None:
         """See `Provisioner`."""

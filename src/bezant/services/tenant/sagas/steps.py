@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
 
 from bezant.contracts.events import TENANT_CHANGED, TENANT_CREATED, Event
 from bezant.contracts.fleet import TENANT_SERVICES
@@ -21,6 +22,7 @@ from bezant.foundation.failpoints import failpoint
 from bezant.foundation.secrets import SecretStore, tenant_secret, tenant_secret_name
 from bezant.foundation.tenancy.transaction import TenantTransaction
 from bezant.services.tenant.domain.steps import Kind, credential_slot
+from bezant.services.tenant.provisioning.exports import Exports
 from bezant.services.tenant.provisioning.provisioner import Placement, Provisioner
 
 QUERIES = load_queries("bezant.services.tenant.storage", "queries.sql")
@@ -56,12 +58,14 @@ class Steps:
         relay: Relay,
         *,
         fleet_timeout_seconds: float,
+        exports: Exports,
     ) -> None:
         self._control = control
         self._secrets = secrets
         self._provisioner = provisioner
         self._relay = relay
         self._fleet_timeout_seconds = fleet_timeout_seconds
+        self._exports = exports
         self.forward: dict[str, Callable[[Operation], Awaitable[None]]] = {
             "provision_database": self._provision_database,
             "run_migrations": self._run_migrations,
@@ -73,6 +77,7 @@ class Steps:
             "retire_roles": self._retire_roles,
             "delete_credentials": self._delete_credentials,
             "drop_roles": self._drop_roles,
+            "export_data": self._export_data,
             "drop_database": self._drop_database,
             "close": self._close,
         }
@@ -217,6 +222,28 @@ class Steps:
 
     async def _drop_roles(self, operation: Operation) -> None:
         await self._provisioner.drop_roles(operation.tenant_id)
+
+    async def _export_data(self, operation: Operation) -> None:
+        try:
+            placement = await self.placement(operation.tenant_id)
+            manifest = await self._provisioner.export_database(
+                operation.tenant_id, placement, self._exports.directory(operation.tenant_id)
+            )
+        except LookupError:
+            manifest = None
+        if manifest is None:
+            # An earlier closing got further than this, and failed then.
+            _log.warning("tenant %s has no database any more: nothing is exported", operation.tenant_id)
+            return
+        failpoint(f"{operation.kind}.data_exported")
+        await self._control.execute(
+            QUERIES["insert_export"],
+            {
+                "tenant_id": operation.tenant_id,
+                "manifest": Jsonb(msgspec.to_builtins(manifest)),
+                "days": self._exports.retention_days,
+            },
+        )
 
     async def _drop_database(self, operation: Operation) -> None:
         await self._provisioner.drop_database(operation.tenant_id)

@@ -290,3 +290,20 @@ WITH RECURSIVE same (actor, depth) AS (
 )
 SELECT (SELECT array_agg(DISTINCT actor) FROM same), (SELECT array_agg(DISTINCT actor) FROM above)
 
+-- name: insert_export
+-- The tenant's data has been exported.
+INSERT INTO control.exports (tenant_id, manifest, keep_until)
+VALUES (%(tenant_id)s, %(manifest)s, now() + make_interval(days => %(days)s))
+ON CONFLICT (tenant_id) DO UPDATE SET manifest = excluded.manifest
+
+-- name: get_export
+-- What was exported of a tenant.
+SELECT made_at, manifest, keep_until FROM control.exports WHERE tenant_id = %(tenant_id)s AND removed_at IS NULL
+
+-- name: exports_over
+-- Exports whose time is over.
+SELECT tenant_id FROM control.exports WHERE keep_until < now() AND removed_at IS NULL
+
+-- name: remove_export
+-- The export is gone.
+UPDATE control.exports SET removed_at = now() WHERE tenant_id = %(tenant_id)s AND removed_at IS NULL
