@@ -5,11 +5,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.fraud import PaymentContext
 from bezant.services.fraud.domain.features import FEATURE_NAMES, feature_values
+from bezant.services.fraud.domain.problems import VelocityUnavailable
 from bezant.services.fraud.domain.velocity import EntityVelocity, PaymentVelocity
 from bezant.services.fraud.operations.assess_payments import AssessPayments
 from bezant.services.fraud.operations.recount_velocity import VelocityHistory, first_id_of
@@ -17,7 +18,7 @@ from bezant.services.fraud.settings import FraudSettings
 from bezant.services.fraud.storage.active_rulesets import ActiveRulesets
 from bezant.services.fraud.storage.velocity_counters import VelocityCounters
 
-from ..stores.fixtures import Stores, eventually
+from ..stores.fixtures import Stores, eventually, free_port
 from .test_assessing import request
 
 ANN, BOB, CAROL, SHOP, STALL = (UUID(int=100 + n) for n in range(5))
@@ -214,3 +215,31 @@ async def test_who_was_seen_months_ago_is_still_known_after_a_loss(
     (seen,) = await observe(counters, tenant, pay(ANN, SHOP, dry_run=True))
     assert (seen.pair.earlier_count, seen.pair.earlier_amount, seen.source.count_7d) == (6, 60.0, 2)
     assert timedelta(milliseconds=seen.source.age_ms) > timedelta(days=39)
+
+
+async def test_a_process_that_died_while_counting_is_taken_over(
+    stores: Stores, valkey: RedisCluster, tenant: UUID
+) -> None:
+    settings = FraudSettings(velocity_timeout_seconds=2.0, recount_claim_seconds=5)
+    counters = VelocityCounters(valkey, settings)
+    dead, alive = (VelocityHistory(stores.databases("fraud"), counters, settings) for _ in range(2))
+    assess = AssessPayments(stores.databases("fraud"), counters, ActiveRulesets(), history=alive)
+    assert await counters.claim_recount(tenant)
+    assert not await counters.claim_recount(tenant)
+
+    async def whole() -> bool:
+        await assess(tenant, [pay(ANN, SHOP)])
+        seen = await counters.observe(tenant, [pay(ANN, SHOP, dry_run=True)])
+        return seen is not None and not seen.forgotten
+
+    await eventually(whole, within_seconds=30)
+    await dead.close()
+    await alive.close()
+
+
+async def test_a_recount_without_counters_says_so(stores: Stores, tenant: UUID) -> None:
+    nobody = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", free_port())], socket_timeout=0.2)
+    history = VelocityHistory(stores.databases("fraud"), VelocityCounters(nobody, FraudSettings()), FraudSettings())
+    with pytest.raises(VelocityUnavailable):
+        await history.recount_now(tenant)
+    await nobody.aclose()

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from bezant.cli.demo.backtest import BacktestLine, backtest
 from bezant.cli.demo.play import Played, outcomes
 from bezant.cli.demo.receiver import Receiver
 from bezant.cli.demo.scenario import TenantScenario
@@ -31,6 +32,7 @@ class TenantReport:
     audit_seconds: float
     audit_problem: str | None
     webhooks: int
+    backtests: list[BacktestLine]
     failures: list[str] = field(default_factory=list)
 
 
@@ -54,6 +56,9 @@ async def check_tenant(
     entries, problem = await verify_audit(client)
     if problem is not None:
         failures.append(f"the audit log does not verify: {problem}")
+    backtests, disagreement = await backtest(client, tenant, played)
+    if disagreement is not None:
+        failures.append(disagreement)
     webhooks = await receiver.caught_up(tenant.slug, at_least=expected.payments, timeout_seconds=_CATCH_UP_SECONDS)
     failures += receiver.failures(tenant.slug)
     if webhooks < expected.payments:
@@ -62,7 +67,8 @@ async def check_tenant(
         slug=tenant.slug, tenant_id=played.tenant_id, story=tenant.story, onboarding=played.onboarding,
         outcomes=dict(found), requests=played.requests, seconds=played.seconds, repeated=played.repeated,
         balances_checked=len(expected.balances), ledger=ledger, audit_entries=entries, audit_seconds=audit_seconds,
-        audit_problem=problem, webhooks=webhooks, failures=failures,
+        audit_problem=problem, webhooks=webhooks, backtests=backtests,
+        failures=failures,
     )  # fmt: skip
 
 

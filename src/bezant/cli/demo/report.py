@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bezant.cli.demo.check import TenantReport
+from bezant.contracts.money import format_amount
 
 _ORDER = ("captured", "partially_refunded", "refunded", "authorized", "requires_review", "voided", "declined", "failed",
           "expired", "processing")  # fmt: skip
@@ -18,6 +19,7 @@ def show_report(console: Console, reports: list[TenantReport]) -> None:
     console.print(_onboarding(reports))
     console.print(_outcomes(reports))
     console.print(_checks(reports))
+    console.print(_backtests(reports))
     for report in reports:
         for failure in report.failures:
             console.print(f"  ✗ {report.slug}: {failure}", style="red", markup=False)
@@ -72,6 +74,32 @@ def _checks(reports: list[TenantReport]) -> Table:
             f"{report.webhooks} genuine" if not _names(report, "webhook") else "[red]see below[/red]",
         )
     return table
+
+
+def _backtests(reports: list[TenantReport]) -> Table:
+    table = Table(title="Backtest: other fraud rules on the same payments", title_justify="left")
+    for name in ("tenant", "rules", "payments", "money saved", "money lost", "good payments blocked", "newly held"):
+        table.add_column(name, justify="left" if name in ("tenant", "rules") else "right")
+    for report in reports:
+        for line in report.backtests:
+            found = line.report
+            table.add_row(
+                line.slug,
+                line.rules,
+                str(found["payments"]),
+                _sums(found["money_saved"]),
+                _sums(found["money_lost"]),
+                _sums(found["good_payments_blocked"] + found["unknown_payments_blocked"]),
+                _sums(found["good_payments_held"]),
+            )
+    return table
+
+
+def _sums(tallies: list[dict[str, Any]]) -> str:
+    return "\n".join(
+        f"{format_amount(each['amount']['amount_minor'], each['amount']['currency'])} in {each['count']}"
+        for each in tallies
+    )
 
 
 def _names(report: TenantReport, word: str) -> bool:

@@ -25,8 +25,8 @@ class FraudSettings(BaseSettings):
     """How long an account, device, address or pair is remembered after its last payment."""
     partner_limit: int = Field(2_000, ge=10)
     """How many partners are remembered for one account, device or address."""
-    rebuild_seconds: int = Field(300, ge=10)
-    """How long one process may take to count a tenant's history anew before another may begin."""
+    recount_claim_seconds: int = Field(20, ge=5)
+    """How long a process that counts a tenant's history anew may be silent before another takes over."""
     model_file: Path | None = None
     """A model's artefact; its score stands beside the rules on every assessment."""
     model_mode: Literal["shadow", "active"] = "shadow"

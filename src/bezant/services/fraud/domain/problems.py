@@ -1,6 +1,6 @@
 """Every error of the fraud service that a client can see."""
 
-from bezant.contracts.problems import Conflict, Forbidden, NotFound, Unprocessable
+from bezant.contracts.problems import Conflict, Forbidden, NotFound, Unavailable, Unprocessable
 
 
 class RuleInvalid(Unprocessable):
@@ -78,3 +78,10 @@ class LabelNotFound(NotFound):
 
     code = "fraud_label_not_found"
     title = "The payment has no label"
+
+
+class VelocityUnavailable(Unavailable):
+    """The velocity counters do not answer."""
+
+    code = "fraud_velocity_unavailable"
+    title = "Velocity cannot be counted now"

@@ -13,15 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from redis.exceptions import RedisClusterException, RedisError
-
 from bezant.contracts.problems import Problem
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
+from bezant.services.fraud.domain.problems import VelocityUnavailable
 from bezant.services.fraud.domain.velocity import Observed, amount_major, entity_digest
 from bezant.services.fraud.metrics import VELOCITY_RECOUNTED
 from bezant.services.fraud.settings import FraudSettings
 from bezant.services.fraud.storage import QUERIES
-from bezant.services.fraud.storage.velocity_counters import VelocityCounters
+from bezant.services.fraud.storage.velocity_counters import UNREACHABLE, VelocityCounters
 
 _log = logging.getLogger(__name__)
 _PAGE: Final = 500
@@ -77,10 +76,16 @@ class VelocityHistory:
     async def recount_now(self, tenant_id: UUID) -> Recounted:
         """Forget all of a tenant's counters and count them anew.
 
-        Raises what the counters' client raises, and `TenantUnavailable`.
+        Raises `VelocityUnavailable`, `TenantUnavailable`.
         """
-        await self._counters.forget(tenant_id)
-        return await self._recount(tenant_id, self._counters.all_partitions)
+        try:
+            await self._counters.forget(tenant_id)
+            return await self._recount(tenant_id, self._counters.all_partitions)
+        except UNREACHABLE as error:
+            raise VelocityUnavailable(
+                "The velocity counters do not answer; payments are judged without them meanwhile. Try again later.",
+                retry_after_seconds=5,
+            ) from error
 
     async def close(self) -> None:
         """Give up what is running; the next payment of the tenant begins it again."""
@@ -90,12 +95,12 @@ class VelocityHistory:
 
     async def _recount_if_claimed(self, tenant_id: UUID, partitions: frozenset[int]) -> None:
         try:
-            if not await self._counters.claim_recount(tenant_id, seconds=self._settings.rebuild_seconds):
+            if not await self._counters.claim_recount(tenant_id):
                 return
             async with self._one_at_a_time:
                 counted = await self._recount(tenant_id, partitions)
             await self._counters.end_recount(tenant_id)
-        except (RedisError, RedisClusterException, OSError, Problem) as error:
+        except (*UNREACHABLE, Problem) as error:
             _log.warning("velocity of tenant %s is not counted anew yet: %s", tenant_id, type(error).__name__)
             return
         if counted.payments or counted.older_payments:
@@ -118,6 +123,7 @@ class VelocityHistory:
                 rows = await tx.fetch_all(QUERIES["recent_history"], {"after": after, "limit": _PAGE})
             if not rows:
                 break
+            await self._counters.renew_recount(tenant_id)
             await self._counters.count(tenant_id, [_one(tenant_id, row) for row in rows], partitions=partitions)
             payments, after = payments + len(rows), rows[-1][0]
         await self._counters.mark_whole(tenant_id, partitions)
@@ -144,6 +150,7 @@ class VelocityHistory:
                     QUERIES["older_history"], {"since": first_id_of(oldest), "before": first_id_of(until)}
                 )
             for start in range(0, len(rows), _PAGE):
+                await self._counters.renew_recount(tenant_id)
                 sums = [_several(tenant_id, row, oldest) for row in rows[start : start + _PAGE]]
                 await self._counters.count(tenant_id, sums, partitions=partitions)
                 counted += sum(each.payments for each in sums)

@@ -37,7 +37,8 @@ _SCRIPT: Final = resources.files(__package__).joinpath("velocity.lua").read_text
 _SCRIPT_SHA: Final = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(tuple[int, list[EntityVelocity]])
-_UNREACHABLE: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
+UNREACHABLE: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
+"""What the client raises when the counters do not answer."""
 _SOURCE, _DESTINATION, _PAIR, _DEVICE, _IP = (kind.value for kind in EntityKind.__members__.values())
 
 
@@ -77,7 +78,7 @@ class VelocityCounters:
             observed = [observation(tenant_id, request, oldest_counted_ms) for request in requests]
             async with asyncio.timeout(self._settings.velocity_timeout_seconds):
                 velocities = await self.count(tenant_id, observed)
-        except _UNREACHABLE as error:
+        except UNREACHABLE as error:
             self._closed_until = time.monotonic() + self._settings.velocity_circuit_seconds
             VELOCITY_AVAILABLE.set(0)
             _log.warning("velocity counters are unreachable: %s", type(error).__name__)
@@ -146,9 +147,14 @@ class VelocityCounters:
             pipeline.set(self._tag(tenant_id, partition) + "m", int(self._now_seconds()))
         await pipeline.execute()
 
-    async def claim_recount(self, tenant_id: UUID, *, seconds: int) -> bool:
-        """Return whether this process is the one that may count the tenant's history anew for so long."""
+    async def claim_recount(self, tenant_id: UUID) -> bool:
+        """Return whether this process is the one that may count the tenant's history anew now."""
+        seconds = self._settings.recount_claim_seconds
         return bool(await self._client.set(self._tag(tenant_id, 0) + "recount", 1, nx=True, ex=seconds))
+
+    async def renew_recount(self, tenant_id: UUID) -> None:
+        """Say that the recount goes on, so that nobody else begins one."""
+        await self._client.expire(self._tag(tenant_id, 0) + "recount", self._settings.recount_claim_seconds)
 
     async def end_recount(self, tenant_id: UUID) -> None:
         """Let another recount begin."""
