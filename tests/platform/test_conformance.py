@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from bezant.client import BezantClient
-from bezant.foundation.identity.api_keys import ALL_SCOPES
+from bezant.foundation.identity.api_keys import ALL_SCOPES, PLATFORM_SCOPES
 from bezant.local.platform import LocalPlatform
 
 from ..stores.fixtures import eventually
@@ -68,7 +68,7 @@ def _is_id(value: object) -> bool:
 async def world(platform: LocalPlatform, admin_key: str, admin: BezantClient) -> World:
     tenant = await make_tenant(platform, admin_key)
     made = await admin.post(
-        "/v1/api-keys", {"name": "all", "scopes": sorted(ALL_SCOPES - {"admin"}), "tenant_id": tenant.id}
+        "/v1/api-keys", {"name": "all", "scopes": sorted(ALL_SCOPES - PLATFORM_SCOPES), "tenant_id": tenant.id}
     )
     key = str(made["api_key"])
     victim = await make_tenant(platform, admin_key)
