@@ -130,6 +130,8 @@ MUTATIONS: dict[str, Change] = {
     "another version": _set("Rollout", "payment", f"{_CONTAINER}/image", "registry/bezant:1.2.2"),
     "less memory": _set("Rollout", "payment", f"{_CONTAINER}/resources/limits/memory", "512Mi"),
     "less CPU": _set("Deployment", "audit", f"{_CONTAINER}/resources/requests/cpu", "100m"),
+    "a gateway that is too small": _set("Deployment", "gateway", f"{_CONTAINER}/resources/requests/cpu", "100m"),
+    "one gateway": _set("Deployment", "gateway", "spec/replicas", 1),
     "another service's entry point": _set("Deployment", "audit", f"{_CONTAINER}/args", ["serve", "tenant"]),
     "fewer replicas": _set("Deployment", "tenant", "spec/replicas", 2),
     "replicas beside an autoscaler": _set("Deployment", "account", "spec/replicas", 3),

@@ -71,3 +71,8 @@ capabilities:
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
+
+{{/* A share of an amount of memory, in MiB. Called with memory (such as 256Mi) and percent. */}}
+{{- define "bezant.share" -}}
+{{- div (mul (trimSuffix "Mi" .memory | int) .percent) 100 -}}
+{{- end }}

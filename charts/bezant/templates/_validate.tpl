@@ -67,6 +67,7 @@ with the root.
 {{- end }}
 {{- end }}
 {{- include "bezant.validatePods" (dict "place" "gateway" "pods" $values.gateway) }}
+{{- include "bezant.validatePods" (dict "place" "observability.collector" "pods" $values.observability.collector) }}
 {{- if le (int $values.gateway.termination.preStopSeconds) (int $values.gateway.deregistrationDelaySeconds) }}
 {{- fail (printf "gateway.termination.preStopSeconds: %d is not above deregistrationDelaySeconds, %d: the load balancer would still send to a gateway that has ended" (int $values.gateway.termination.preStopSeconds) (int $values.gateway.deregistrationDelaySeconds)) }}
 {{- end }}

@@ -17,6 +17,10 @@ Values = dict[str, Any]
 Stated = TypeVar("Stated")
 GATEWAY: Final = "gateway"
 """The platform workload that takes requests from outside."""
+COLLECTOR: Final = "collector"
+"""The platform workload that takes traces."""
+LOG_COLLECTOR: Final = "fluent-bit"
+"""The daemonset that forwards logs."""
 _TOPOLOGY_KEYS: Final = {"zone": "topology.kubernetes.io/zone", "node": "kubernetes.io/hostname"}
 """Well-known labels: https://kubernetes.io/docs/reference/labels-annotations-taints/"""
 
@@ -66,7 +70,10 @@ def _region(reader: _Reader, topology: Topology, region: Region) -> Values:
     place = f"regions[{region.name}]"
     pools = topology.pools
     kafka = reader.take(f"{place}.kafka", region.kafka, None)
-    gateway = next((workload for workload in topology.platform if workload.name == GATEWAY), None)
+    platform = {workload.name: workload for workload in topology.platform}
+    collector = reader.take(f"platform[{COLLECTOR}]", platform.get(COLLECTOR), None)
+    logs = next((one for one in region.cluster.daemonsets if one.name == LOG_COLLECTOR), None)
+    logs_place = f"{place}.cluster.daemonsets[{LOG_COLLECTOR}]"
     balancer = next((one for one in region.load_balancers if one.targets == "gateway"), None)
     subnets = region.network.subnets
     return {
@@ -98,7 +105,14 @@ def _region(reader: _Reader, topology: Topology, region: Region) -> Values:
             "cpu": f"{reader.take('sidecar.cpu_millicores', topology.sidecar.cpu_millicores, 0)}m",
             "memory": f"{reader.take('sidecar.memory_mebibytes', topology.sidecar.memory_mebibytes, 0)}Mi",
         },
-        "gateway": _gateway(reader, reader.take(f"platform[{GATEWAY}]", gateway, None), place, balancer),
+        "gateway": _gateway(reader, reader.take(f"platform[{GATEWAY}]", platform.get(GATEWAY), None), place, balancer),
+        "observability": {
+            "collector": {} if collector is None else _pods(reader, f"platform[{COLLECTOR}]", collector),
+            "logs": {
+                "cpu": f"{reader.take(f'{logs_place}.cpu_millicores', logs and logs.cpu_millicores, 0)}m",
+                "memory": f"{reader.take(f'{logs_place}.memory_mebibytes', logs and logs.memory_mebibytes, 0)}Mi",
+            },
+        },
     }
 
 

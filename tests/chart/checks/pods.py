@@ -148,6 +148,28 @@ def check_model_numbers(manifests: Manifests, model: Topology) -> Iterator[str]:
                 yield f"{service.name}: {what} is {is_!r}, the model says {should!r}"
 
 
+def check_platform_numbers(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """The gateway, the trace collector and the log collector are as large as the model says."""
+    platform = {one.name: one for one in model.platform}
+    daemonsets = {one.name: one for one in model.primary.cluster.daemonsets}
+    for kind, name, namespace in (
+        ("Deployment", "gateway", NAMESPACE),
+        ("Deployment", "collector", "bezant-observability"),
+        ("DaemonSet", "fluent-bit", "bezant-observability"),
+    ):
+        workload = manifests.get(kind, name, namespace)
+        (container,) = pod_spec(workload)["containers"]
+        wanted = platform.get(name) or daemonsets[name]
+        requests = {"cpu": f"{wanted.cpu_millicores}m", "memory": f"{wanted.memory_mebibytes}Mi"}
+        if container["resources"]["requests"] != requests:
+            yield f"{name} asks for {container['resources']['requests']}, the model says {requests}"
+        if name in platform:
+            one = platform[name]
+            replicas = one.replicas if manifests.active else one.standby_replicas
+            if workload["spec"]["replicas"] != replicas:
+                yield f"{name} has {workload['spec']['replicas']} replicas, the model says {replicas}"
+
+
 def check_probes_and_ending(manifests: Manifests, model: Topology) -> Iterator[str]:
     """Three probes on the code's paths; the pause, then the process' own time, within the grace."""
     for service in model.services:
