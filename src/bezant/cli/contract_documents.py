@@ -6,6 +6,7 @@ from typing import Any, cast
 import msgspec
 
 import bezant
+from bezant.cli.contract_examples import add_examples
 from bezant.contracts.event_catalogue import EVENT_CATALOGUE
 from bezant.contracts.events import HEARTBEAT, PARTITIONS, ReceivedEnvelope
 from bezant.contracts.fleet import SERVICES
@@ -18,6 +19,8 @@ from bezant.foundation.tenancy import TenantDatabases
 def openapi_documents() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return (the merged document, one document for each service)."""
     each = {service: openapi_document(describe(service, _parts(service).routers)) for service in SERVICES}
+    for service, document in each.items():
+        add_examples(document, service)
     merged: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -30,11 +33,12 @@ def openapi_documents() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         "servers": [{"url": "http://127.0.0.1:8080", "description": "A local platform"}],
         "security": [{"api_key": []}],
         "paths": {},
-        "components": {"schemas": {}, "securitySchemes": {}},
+        "components": {"schemas": {}, "securitySchemes": {}, "examples": {}, "responses": {}},
     }
     for document in each.values():
         merged["paths"] |= document["paths"]
-        merged["components"]["securitySchemes"] |= document["components"]["securitySchemes"]
+        for kind in ("securitySchemes", "examples", "responses"):
+            merged["components"][kind] |= document["components"][kind]
         for name, schema in document["components"]["schemas"].items():
             known = merged["components"]["schemas"].setdefault(name, schema)
             if known != schema:
