@@ -45,6 +45,7 @@ def test_every_error_that_a_service_knows_is_shown(service: str) -> None:
 def test_every_operation_refers_to_its_services_errors() -> None:
     for methods in API["paths"].values():
         for operation in methods.values():
-            assert operation["responses"]["default"]["$ref"].removeprefix("#/components/responses/") in (
-                API["components"]["responses"]
+            assert (
+                operation["responses"]["default"]["$ref"].removeprefix("#/components/responses/")
+                in (API["components"]["responses"])
             )

@@ -18,10 +18,16 @@ Key = Annotated[str | None, typer.Option("--key", help="The Idempotency-Key; mad
 Amount = Annotated[str | None, typer.Option("--amount", help="A part, in major units; all of it if left out.")]
 
 
+_MOST_DIGITS = 20
+
+
 def amount_minor(text: str, currency: str) -> int:
     """Return the minor units of an amount in major units. Raises `typer.BadParameter` for what is not one."""
     try:
-        exact = Decimal(text).scaleb(CURRENCIES[currency].exponent)
+        exact = Decimal(text)
+        if not exact.is_finite() or abs(exact.adjusted()) > _MOST_DIGITS:
+            raise typer.BadParameter(f"{text} is not an amount of money")
+        exact = exact.scaleb(CURRENCIES[currency].exponent)
     except KeyError as error:
         raise typer.BadParameter(f"{currency} is not a currency that Bezant knows") from error
     except InvalidOperation as error:

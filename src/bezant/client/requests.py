@@ -148,7 +148,7 @@ def body_of(answer: Answer) -> bytes:
         return answer.body
     try:
         document = msgspec.json.decode(answer.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         document = {"code": "unreadable_answer", "detail": answer.body[:200].decode("utf-8", "replace")}
     raise ApiProblem(answer.status, document if isinstance(document, dict) else {})
 

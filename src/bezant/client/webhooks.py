@@ -31,6 +31,7 @@ def verify_webhook(
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{message_id}.{timestamp}.".encode() + body
     expected = "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-    if not any(hmac.compare_digest(expected, given) for given in signatures):
+    # as bytes: text that is not ASCII cannot be compared in constant time
+    if not any(hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")) for given in signatures):
         raise WebhookNotGenuine("no signature of the webhook is right for this secret")
     return message_id

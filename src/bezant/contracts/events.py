@@ -128,7 +128,11 @@ def _encode(envelope: _Envelope) -> bytes:
 
 def decode_event(topic: str, raw: bytes) -> ReceivedEvent:
     """Return the event in `raw`. Raises `msgspec.DecodeError` when it is not an envelope of ours."""
-    envelope = _decoder.decode(raw)
+    try:
+        envelope = _decoder.decode(raw)
+    except UnicodeDecodeError as error:
+        # msgspec lets this one through; an unreadable message must look like any other to whoever skips it
+        raise msgspec.DecodeError(f"the message is not UTF-8: {error.reason}") from error
     return ReceivedEvent(
         id=envelope.id,
         type=envelope.type,

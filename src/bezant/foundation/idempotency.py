@@ -66,7 +66,7 @@ def fingerprint(method: str, path: str, body: bytes) -> bytes:
     """Return the SHA-256 of method, path and body. The order of keys and white space in the body do not count."""
     try:
         canonical = msgspec.json.encode(msgspec.json.decode(body), order="deterministic") if body else b""
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # No JSON, or nested deeper than anything we read: the bytes themselves are what was asked.
         canonical = body
     return hashlib.sha256(b"\x00".join((method.encode(), path.encode(), canonical))).digest()

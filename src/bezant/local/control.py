@@ -126,7 +126,7 @@ class ControlServer:
         self._connections.add(task)
         try:
             await self._answer(_request_decoder.decode(await reader.readline()), writer)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             await _send(writer, Refusal(code="invalid_request", message=str(error)))
         except PlatformError as error:
             await _send(writer, Refusal(code=error.code, message=str(error)))

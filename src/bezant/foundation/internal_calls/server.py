@@ -73,7 +73,7 @@ def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: se
     async def call(request: Request) -> Response:
         try:
             body = decoder.decode(await request.body())
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidRequest(f"not an internal call of this version: {error}") from error
         verifier: TokenVerifier = request.app.state.token_verifier
         if len(body.parts) == 1:

@@ -182,7 +182,7 @@ class IdentityProvider:
                 raw = await response.content.read(_MAX_ANSWER_BYTES)
                 document = msgspec.json.decode(raw)
                 return response.status, document if isinstance(document, dict) else {}
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return response.status, {}
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise IdentityProviderUnavailable(

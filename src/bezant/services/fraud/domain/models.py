@@ -96,7 +96,7 @@ def load_model(artefact: bytes) -> FraudModel:
     """Return the model in an artefact. Raises `ModelInvalid`."""
     try:
         read = msgspec.json.decode(artefact, type=_Artefact)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelInvalid(f"the artefact cannot be read: {error}") from error
     if read.format != FORMAT:
         raise ModelInvalid(f"the artefact's format is {read.format!r}, not {FORMAT!r}")
