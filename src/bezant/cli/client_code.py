@@ -85,7 +85,8 @@ def _model(name: str, schema: dict[str, Any]) -> Iterator[str]:
         yield f'{name} = TypedDict("{name}", {{{inner}}})\n'
         return
     yield f"class {name}(TypedDict):\n"
-    description = _docstring(schema.get("description", ""), "    ")
+    words = schema.get("description") or (f"A page of {name.removeprefix('Page')}." if name.startswith("Page") else "")
+    description = _docstring(words, "    ")
     if description:
         yield description + ("\n" if fields else "")
     for field, kind in fields.items():

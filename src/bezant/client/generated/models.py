@@ -755,61 +755,85 @@ class OperatorRequest(TypedDict):
 
 
 class PageAccountView(TypedDict):
+    """A page of AccountView."""
+
     data: list[AccountView]
     next_cursor: str | None
 
 
 class PageActAnswer(TypedDict):
+    """A page of ActAnswer."""
+
     data: list[ActAnswer]
     next_cursor: str | None
 
 
 class PageApprovalView(TypedDict):
+    """A page of ApprovalView."""
+
     data: list[ApprovalView]
     next_cursor: str | None
 
 
 class PageCaseNoteOut(TypedDict):
+    """A page of CaseNoteOut."""
+
     data: list[CaseNoteOut]
     next_cursor: str | None
 
 
 class PageCaseOut(TypedDict):
+    """A page of CaseOut."""
+
     data: list[CaseOut]
     next_cursor: str | None
 
 
 class PageDeliveryOut(TypedDict):
+    """A page of DeliveryOut."""
+
     data: list[DeliveryOut]
     next_cursor: str | None
 
 
 class PageEndpointOut(TypedDict):
+    """A page of EndpointOut."""
+
     data: list[EndpointOut]
     next_cursor: str | None
 
 
 class PageEntryOut(TypedDict):
+    """A page of EntryOut."""
+
     data: list[EntryOut]
     next_cursor: str | None
 
 
 class PagePaymentAnswer(TypedDict):
+    """A page of PaymentAnswer."""
+
     data: list[PaymentAnswer]
     next_cursor: str | None
 
 
 class PageSubscriptionOut(TypedDict):
+    """A page of SubscriptionOut."""
+
     data: list[SubscriptionOut]
     next_cursor: str | None
 
 
 class PageTenantAnswer(TypedDict):
+    """A page of TenantAnswer."""
+
     data: list[TenantAnswer]
     next_cursor: str | None
 
 
 class PageTransfer(TypedDict):
+    """A page of Transfer."""
+
     data: list[Transfer]
     next_cursor: str | None
 
