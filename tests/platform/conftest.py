@@ -30,6 +30,7 @@ def platform() -> Iterator[LocalPlatform]:
             port_base=base,
             services=tuple(SERVICES),
             replicas={"payment": 2, "account": 2, "transaction": 2},
+            sign_in=True,
             # a busy machine must not turn a slow answer into another outcome
             environment={
                 "BEZANT_PAYMENT_FRAUD_TIMEOUT_SECONDS": "10",

@@ -17,6 +17,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "webhooks": "bezant.cli.webhooks",
     "fraud": "bezant.cli.fraud",
     "audit": "bezant.cli.audit",
+    "key": "bezant.cli.keys",
     "operator": "bezant.cli.operator",
     "approvals": "bezant.cli.approvals",
     "admin": "bezant.cli.admin",

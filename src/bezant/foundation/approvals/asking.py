@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from bezant.contracts.identifiers import new_id
-from bezant.contracts.problems import IdempotencyKeyReused, Problem
+from bezant.contracts.problems import IdempotencyKeyReused, Problem, TenantNotActive
 from bezant.foundation.approvals.approval import Approval
 from bezant.foundation.control.database import QUERIES, ControlDatabase
 from bezant.foundation.control.directory import TenantDirectory
@@ -93,6 +93,9 @@ class Approvals:
             approval = Approval.of(row)
             try:
                 outcome, status = await executors[approval.action](tenant_id, approval), "executed"
+            except TenantNotActive:
+                # It is suspended or being closed: what was approved waits until it is active again.
+                raise
             except Problem as problem:
                 if problem.status >= 500:
                     _log.info("approved act %s is tried again: %s", approval.id, problem.detail)

@@ -31,5 +31,5 @@ class TenantSettings(BaseSettings):
     """How long a session lasts; then its person signs in again."""
     sign_in_seconds: int = 600
     """How long a sign-in may take from its beginning to its end."""
-    pending_sign_ins: int = 1_000
+    pending_sign_ins: int = 10_000
     """Sign-ins that may have begun and not ended."""
