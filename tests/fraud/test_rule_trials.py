@@ -103,6 +103,18 @@ async def test_lists_change_without_the_rest_of_the_rule_set(api: Api, assess: A
     assert (await api.call(key, "POST", "/v1/fraud/lists", {"list": "maybe"}))[0] == 400
 
 
+async def test_a_list_does_not_grow_without_bound(api: Api, tenant: UUID) -> None:
+    key = api.keys.give(tenant)
+    full = {"list": "block", "add": {"device_ids": [f"d{n}" for n in range(10_000)]}}
+    assert (await api.call(key, "POST", "/v1/fraud/lists", full))[0] == 200
+    one_more = {"list": "block", "add": {"device_ids": ["one-more"]}}
+    status, problem = await api.call(key, "POST", "/v1/fraud/lists", one_more)
+    assert (status, problem["code"], problem["kind"]) == (422, "fraud_list_too_long", "device_ids")
+    exchanged = one_more | {"remove": {"device_ids": ["d0"]}}
+    assert (await api.call(key, "POST", "/v1/fraud/lists", exchanged))[0] == 200
+    assert len((await api.call(key, "GET", "/v1/fraud/rules"))[1]["block_lists"]["device_ids"]) == 10_000
+
+
 async def label(api: Api, key: str, answer: Assessment, word: str) -> None:
     status, labelled = await api.call(key, "PUT", f"/v1/fraud/labels/{answer.payment_id}", {"label": word})
     assert (status, labelled["label"], labelled["labelled_by"]) == (200, word, f"key:{key}")

@@ -14,6 +14,7 @@ from bezant.services.fraud.domain.features import VARIABLES
 from bezant.services.fraud.domain.rules import (
     DEFAULT_RULES,
     DEFAULT_RULESET,
+    MAX_LISTED,
     THRESHOLDS,
     PartyLists,
     Rule,
@@ -42,12 +43,14 @@ class RuleIn(Strict):
 class PartyListsIn(Strict):
     """Parties of payments, by what names them."""
 
-    account_ids: set[UUID] = Field(default_factory=set, max_length=10_000)
+    account_ids: set[UUID] = Field(default_factory=set, max_length=MAX_LISTED)
     device_ids: set[Annotated[Text, Field(min_length=1, max_length=200)]] = Field(
-        default_factory=set, max_length=10_000
+        default_factory=set, max_length=MAX_LISTED
     )
-    ips: set[Ip] = Field(default_factory=set, max_length=10_000)
-    emails: set[Annotated[Text, Field(min_length=3, max_length=320)]] = Field(default_factory=set, max_length=10_000)
+    ips: set[Ip] = Field(default_factory=set, max_length=MAX_LISTED)
+    emails: set[Annotated[Text, Field(min_length=3, max_length=320)]] = Field(
+        default_factory=set, max_length=MAX_LISTED
+    )
     countries: set[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = Field(default_factory=set, max_length=300)
 
     def lists(self) -> PartyLists:

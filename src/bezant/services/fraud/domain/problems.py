@@ -17,6 +17,13 @@ class ThresholdInvalid(Unprocessable):
     title = "A fraud threshold is not valid"
 
 
+class ListTooLong(Unprocessable):
+    """A list would hold more parties than a list can; extensions ``list`` and ``kind``."""
+
+    code = "fraud_list_too_long"
+    title = "The list is too long"
+
+
 class RulesetChanged(Conflict):
     """The rule set was replaced since the version that the request was based on."""
 

@@ -31,6 +31,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
 
+MAX_LISTED: Final = 10_000
+"""Parties on one list."""
+
+
 class PartyLists(msgspec.Struct, frozen=True, kw_only=True):
     """Parties that a tenant will not do business with, or trusts; a payment with one of them matches the list."""
 

@@ -9,8 +9,8 @@ import msgspec
 
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.fraud.domain.compiled_rules import validated
-from bezant.services.fraud.domain.problems import NoShadowRuleset, RulesetChanged, RulesetNotFound
-from bezant.services.fraud.domain.rules import DEFAULT_RULESET, PartyLists, Ruleset
+from bezant.services.fraud.domain.problems import ListTooLong, NoShadowRuleset, RulesetChanged, RulesetNotFound
+from bezant.services.fraud.domain.rules import DEFAULT_RULESET, MAX_LISTED, PartyLists, Ruleset
 from bezant.services.fraud.events.publishes import rules_changed
 from bezant.services.fraud.storage import QUERIES
 from bezant.services.fraud.storage.active_rulesets import decode_ruleset, encode_ruleset
@@ -168,7 +168,10 @@ async def change_lists(
     note: str,
     actor: str,
 ) -> RulesetRecord:
-    """Add parties to the `block` or `allow` lists of the active rule set and remove others."""
+    """Add parties to the `block` or `allow` lists of the active rule set and remove others.
+
+    Raises `ListTooLong`.
+    """
     field = f"{list_name}_lists"
 
     async def work(tx: TenantTransaction) -> RulesetRecord:
@@ -183,6 +186,14 @@ async def change_lists(
         )
         if changed == lists:
             return active
+        for kind in PartyLists.__struct_fields__:
+            if len(getattr(changed, kind)) > MAX_LISTED:
+                raise ListTooLong(
+                    f"The {list_name} list {kind} would hold {len(getattr(changed, kind))} parties; a list holds at "
+                    f"most {MAX_LISTED}. Take some off it, or write a rule.",
+                    list=list_name,
+                    kind=kind,
+                )
         wanted = msgspec.structs.replace(active.ruleset, **{field: changed})
         return await _insert(tx, wanted, note=note, actor=actor, mode=ACTIVE)
 
