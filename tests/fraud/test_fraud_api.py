@@ -141,6 +141,14 @@ async def test_block_lists_decline(api: Api, tenant: UUID) -> None:
         assert (await judged(api, key, destination_account_id=other, context=context))["decision"] == "decline"
 
 
+async def test_an_address_that_grows_when_it_is_lowered_is_kept(api: Api, tenant: UUID) -> None:
+    key = api.keys.give(tenant)
+    body = {"block_lists": {"emails": ["İ" * 300]}}
+    assert (await api.call(key, "PUT", "/v1/fraud/rules", body))[0] == 200
+    _, rules = await api.call(key, "GET", "/v1/fraud/rules")
+    assert rules["block_lists"]["emails"] == ["i̇" * 300]
+
+
 async def test_a_case_is_decided_once_and_announced(
     api: Api, assess: AssessPayments, stores: Stores, tenant: UUID
 ) -> None:

@@ -1,6 +1,7 @@
 """Rule sets that do not judge yet: shadows, activation, backtests; and lists that change alone."""
 
 from datetime import UTC, datetime, timedelta
+from string import ascii_uppercase
 from typing import Any
 from uuid import UUID
 
@@ -110,6 +111,10 @@ async def test_a_list_does_not_grow_without_bound(api: Api, tenant: UUID) -> Non
     one_more = {"list": "block", "add": {"device_ids": ["one-more"]}}
     status, problem = await api.call(key, "POST", "/v1/fraud/lists", one_more)
     assert (status, problem["code"], problem["kind"]) == (422, "fraud_list_too_long", "device_ids")
+    countries = [f"{first}{second}" for first in ascii_uppercase for second in ascii_uppercase]
+    for part in (countries[:300], countries[300:]):
+        body = {"list": "allow", "add": {"countries": part}}
+        assert (await api.call(key, "POST", "/v1/fraud/lists", body))[0] == 200
     exchanged = one_more | {"remove": {"device_ids": ["d0"]}}
     assert (await api.call(key, "POST", "/v1/fraud/lists", exchanged))[0] == 200
     assert len((await api.call(key, "GET", "/v1/fraud/rules"))[1]["block_lists"]["device_ids"]) == 10_000

@@ -51,7 +51,7 @@ class PartyListsIn(Strict):
     emails: set[Annotated[Text, Field(min_length=3, max_length=320)]] = Field(
         default_factory=set, max_length=MAX_LISTED
     )
-    countries: set[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = Field(default_factory=set, max_length=300)
+    countries: set[Annotated[str, Field(pattern="^[A-Z]{2}$")]] = Field(default_factory=set, max_length=MAX_LISTED)
 
     def lists(self) -> PartyLists:
         """Return the lists as rules are matched with them."""
@@ -66,7 +66,8 @@ class PartyListsIn(Strict):
     @classmethod
     def of(cls, lists: PartyLists) -> Self:
         """Return the answer for lists."""
-        return cls(
+        # Not checked again: what was accepted once is shown as it is kept.
+        return cls.model_construct(
             account_ids={UUID(account_id) for account_id in lists.account_ids},
             device_ids=set(lists.device_ids),
             ips=set(lists.ips),
