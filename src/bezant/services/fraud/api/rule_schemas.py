@@ -64,7 +64,7 @@ class PartyListsIn(Strict):
         )
 
     @classmethod
-    def of(cls, lists: PartyLists) -> Self:
+    def of(cls, lists: PartyLists) -> "PartyListsIn":
         """Return the answer for lists."""
         # Not checked again: what was accepted once is shown as it is kept.
         return cls.model_construct(
