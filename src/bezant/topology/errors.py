@@ -52,13 +52,13 @@ class UnknownInstanceType(TopologyError):
 
 
 class NotStated(TopologyError):
-    """The chart needs figures that the model leaves open: each is named."""
+    """The chart or the stacks need figures that the model leaves open: each is named."""
 
     code = "not_stated"
 
-    def __init__(self, name: str, places: list[str]) -> None:
+    def __init__(self, name: str, places: list[str], *, what: str = "the chart") -> None:
         self.places = places
-        super().__init__(f"the chart cannot be made from {name}, which does not state: {', '.join(places)}")
+        super().__init__(f"{what} cannot be made from {name}, which does not state: {', '.join(places)}")
 
 
 class WhatIfImpossible(TopologyError):

@@ -186,6 +186,39 @@ def check_network_edges(manifests: Manifests, model: Topology) -> Iterator[str]:
 _COMMON: Final = {("istiod", "TCP", 15012), ("dns", "TCP", 53), ("dns", "UDP", 53)}
 
 
+def check_gateway(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """The gateway speaks TLS with a certificate that it has as files, and lets through the public host alone.
+
+    The load balancer sends no SNI, so that a server for one host would have no certificate for it:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
+    """
+    (server,) = manifests.get("Gateway", "public")["spec"]["servers"]
+    if server["hosts"] != ["*"] or server["port"] != {"number": 8443, "name": "https", "protocol": "HTTPS"}:
+        yield f"the load balancer finds no server: {server['hosts']} on {server['port']}"
+    tls = server["tls"]
+    if tls["mode"] != "SIMPLE" or tls["minProtocolVersion"] not in ("TLSV1_2", "TLSV1_3"):
+        yield f"the gateway takes requests by {tls}"
+    workload = manifests.get("Deployment", "gateway")
+    (proxy,) = pod_spec(workload)["containers"]
+    volumes = {one["name"]: one.get("secret", {}).get("secretName") for one in pod_spec(workload)["volumes"]}
+    mounted = {one["mountPath"]: volumes[one["name"]] for one in proxy["volumeMounts"]}
+    for key, file in (("serverCertificate", "tls.crt"), ("privateKey", "tls.key")):
+        directory, _, name = tls.get(key, "").rpartition("/")
+        secret = mounted.get(directory)
+        if name != file or secret is None:
+            yield f"the gateway's {key} is at {tls.get(key)}, where nothing is mounted"
+            continue
+        keys = {one["secretKey"] for one in manifests.get("ExternalSecret", secret)["spec"]["data"]}
+        if file not in keys:
+            yield f"the secret {secret} has no {file}"
+    if domain := model.domain:
+        (rule,) = manifests.get("AuthorizationPolicy", "gateway")["spec"]["rules"]
+        if rule["to"] != [{"operation": {"hosts": [domain, f"{domain}:*"], "ports": ["8443"]}}]:
+            yield f"the gateway lets through {rule['to']}"
+    for one in manifests.kind("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"):
+        yield f"the chart gives rights in the cluster: {one['kind']} {one['metadata']['name']}"
+
+
 def check_scraped(manifests: Manifests, model: Topology) -> Iterator[str]:
     """Prometheus, and nobody else, reaches the figures of every service and of the gateway."""
     known = places(manifests)
