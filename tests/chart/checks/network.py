@@ -212,9 +212,9 @@ def check_gateway(manifests: Manifests, model: Topology) -> Iterator[str]:
         if file not in keys:
             yield f"the secret {secret} has no {file}"
     if domain := model.domain:
-        (rule,) = manifests.get("AuthorizationPolicy", "gateway")["spec"]["rules"]
-        if rule["to"] != [{"operation": {"hosts": [domain, f"{domain}:*"], "ports": ["8443"]}}]:
-            yield f"the gateway lets through {rule['to']}"
+        rules = manifests.get("AuthorizationPolicy", "gateway")["spec"]["rules"]
+        if rules != [{"to": [{"operation": {"hosts": [domain, f"{domain}:*"], "ports": ["8443"]}}]}]:
+            yield f"the gateway lets through {rules}"
     for one in manifests.kind("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"):
         yield f"the chart gives rights in the cluster: {one['kind']} {one['metadata']['name']}"
 
