@@ -27,6 +27,8 @@ _PAGE: Final = 500
 _WINDOWED: Final = timedelta(days=7, hours=15)
 """The longest window and its current bucket."""
 _DAY: Final = timedelta(days=1)
+_DAY_TIMEOUT_SECONDS: Final = 60.0
+"""To sum up one day of a large tenant; on the reader, where nobody waits for it."""
 _MOMENT: Final = timedelta(seconds=30)
 _NOTHING: Final = UUID(int=0)
 
@@ -139,7 +141,9 @@ class VelocityHistory:
         oldest, end = now - _DAY * self._settings.partner_memory_days, now - _WINDOWED
         counted = 0
         while True:
-            async with self._databases.transaction(tenant_id, read_only=True) as tx:
+            async with self._databases.transaction(
+                tenant_id, read_only=True, timeout_seconds=_DAY_TIMEOUT_SECONDS
+            ) as tx:
                 first = await tx.fetch_one(QUERIES["first_assessment"], {"since": first_id_of(oldest)})
                 if first is None or first[0] >= first_id_of(end):
                     return counted
