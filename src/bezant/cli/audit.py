@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from bezant.cli.audit_witness import WitnessReport, cosign_head
 from bezant.cli.console import errors
 from bezant.cli.platform import DEFAULT_DATA_DIR
 from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, show, speak
-from bezant.client import BezantClient
+from bezant.client import ApiProblem, BezantClient
 from bezant.services.audit.outside_verification import ExportRefused, download_export
 from bezant.verifier import audit_log
 from bezant.verifier.audit_log import VerificationFailed
@@ -26,6 +27,7 @@ HeadFile = Annotated[
 ]
 PublicKey = Annotated[str | None, typer.Option("--public-key", help="The key that has to have signed.")]
 Witnesses = Annotated[list[str] | None, typer.Option("--witness", help="A witness's key; repeatable.")]
+_LOG_FOLLOWS_WITHIN_SECONDS = 10
 VERIFIER = Path(audit_log.__file__)
 """The verifier is one file that imports nothing of Bezant, and it is run as that."""
 
@@ -84,7 +86,16 @@ def receipt(
     """Fetch a payment's receipt and verify it with the stand-alone verifier."""
 
     async def work(client: BezantClient) -> Any:
-        return await client.get(f"/v1/payments/{payment_id}/receipt", disclose=str(disclose).lower())
+        give_up_at = time.monotonic() + _LOG_FOLLOWS_WITHIN_SECONDS
+        while True:
+            try:
+                return await client.payments.get_receipt(payment_id, disclose=disclose)
+            except ApiProblem as problem:
+                if problem.code != "audit_receipt_not_found" or time.monotonic() > give_up_at:
+                    raise
+                # A payment that exists is in the log soon; one that does not is refused here.
+                await client.payments.get(payment_id)
+            await asyncio.sleep(0.2)
 
     document = speak(url, key_of(data_dir, tenant), work)
     with tempfile.TemporaryDirectory(prefix="bezant-audit-") as directory:

@@ -77,10 +77,18 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     }
     for path, methods in document.get("paths", {}).items():
         for method, operation in methods.items():
+            _summarise(operation)
             operation["operationId"] = operation_name(method.upper(), path, is_list=_answers_a_list(operation, schemas))
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = problem
     return document
+
+
+def _summarise(operation: dict[str, Any]) -> None:
+    """Let the summary be the description's first sentence: what FastAPI makes of a function's name says little."""
+    sentence = operation.get("description", "").split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
+    if sentence:
+        operation["summary"] = sentence
 
 
 def _answers_a_list(operation: dict[str, Any], schemas: dict[str, Any]) -> bool:
