@@ -1,7 +1,7 @@
 """All stacks of a model: `python -m infrastructure.app [MODEL]` writes the templates to cdk.out, without AWS.
 
-Each region has a network, a cluster and its databases; the secondary's databases follow the primary's. Accounts are not
-named: CloudFormation fills them in, so that one synthesis serves every account.
+Each region has a network, a cluster, databases, a cache and a broker; the secondary's databases follow the primary's.
+Accounts are not named: CloudFormation fills them in, so that one synthesis serves every account.
 """
 
 import os
@@ -18,6 +18,7 @@ from bezant.topology.model.network import Region
 from infrastructure.cluster import ClusterStack
 from infrastructure.databases import DatabaseStack
 from infrastructure.network import NetworkStack
+from infrastructure.stores import StoreStack
 
 PREFIX: Final = "Bezant"
 _ADD_ONS: Final = {"coredns"}
@@ -80,6 +81,7 @@ def _region(app: cdk.App, topology: Topology, region: Region) -> DatabaseStack:
 
     network = NetworkStack(app, name("network"), region=region, env=environment, tags=tags)
     ClusterStack(app, name("cluster"), topology=topology, region=region, network=network, env=environment, tags=tags)
+    StoreStack(app, name("stores"), region=region, network=network, env=environment, tags=tags)
     return DatabaseStack(
         app, name("databases"), topology=topology, region=region, network=network, env=environment, tags=tags
     )

@@ -34,7 +34,7 @@ def templates(assembly: Path, model: Topology) -> Callable[[], Templates]:
             (assembly / f"Bezant-{region.name}-{part}.template.json").read_text("utf-8")
         )
         for region in model.regions
-        for part in ("network", "cluster", "databases")
+        for part in ("network", "cluster", "databases", "stores")
     }
     kept = pickle.dumps(read)
     return lambda: pickle.loads(kept)

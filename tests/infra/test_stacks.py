@@ -73,6 +73,7 @@ def _statement(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 NETWORK, CLUSTER, DATABASES = "us-east-1/network", "us-east-1/cluster", "us-east-1/databases"
+STORES = "us-east-1/stores"
 _ROUTE_OUT = {
     "Type": "AWS::EC2::Route",
     "Properties": {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": {"Ref": "Natuseast1a"}},
@@ -142,6 +143,15 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "databases without TLS": _set(DATABASES, "RDS::DBClusterParameterGroup", "Parameters/rds.force_ssl", "0"),
     "no global database": _remove(DATABASES, "RDS::GlobalCluster"),
     "an administrator in one region": _set(DATABASES, "SecretsManager::Secret", "ReplicaRegions", None),
+    "a cache in one zone": _set(STORES, "ElastiCache::ReplicationGroup", "NodeGroupConfiguration/0/ReplicaAvailabilityZones/0", "us-east-1a"),
+    "a cache without TLS": _set(STORES, "ElastiCache::ReplicationGroup", "TransitEncryptionEnabled", False),
+    "a cache for everybody": _set(STORES, "ElastiCache::ReplicationGroup", "UserGroupIds", None),
+    "a smaller cache": _set(STORES, "ElastiCache::ReplicationGroup", "CacheNodeType", "cache.t4g.micro"),
+    "a broker less": _set(STORES, "MSK::Cluster", "NumberOfBrokerNodes", 2),
+    "a broker for everybody": _set(STORES, "MSK::Cluster", "ClientAuthentication/Unauthenticated/Enabled", True),
+    "a broker that also speaks in plain": _set(STORES, "MSK::Cluster", "EncryptionInfo/EncryptionInTransit/ClientBroker", "TLS_PLAINTEXT"),
+    "writes on one broker": _set(STORES, "MSK::Configuration", "ServerProperties", "min.insync.replicas=1"),
+    "a broker's secret of another name": _set(STORES, "SecretsManager::Secret", "Name", "kafka"),
     "a standby with credentials of its own": _set("sa-east-1/databases", "RDS::DBCluster", "MasterUsername", "x"),
     "a standby that follows another": _set("sa-east-1/databases", "RDS::DBCluster", "GlobalClusterIdentifier", "x"),
 }  # fmt: skip
@@ -161,7 +171,7 @@ def test_nothing_is_looked_up_in_an_account(assembly: Path) -> None:
     manifest = json.loads((assembly / "manifest.json").read_text("utf-8"))
     assert "missing" not in manifest
     stacks = [one for one in manifest["artifacts"].values() if one["type"] == "aws:cloudformation:stack"]
-    assert len(stacks) == 6
+    assert len(stacks) == 8
     resources = sum(len(json.loads(path.read_text("utf-8"))["Resources"]) for path in assembly.glob("*.template.json"))
     COUNTS["cdk synth"] = f"{len(stacks)} stacks in 2 regions, {resources} resources, nothing looked up"
 
