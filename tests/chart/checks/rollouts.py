@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bezant.contracts.fleet import SERVICES as FLEET
-from bezant.local.gateway import INTERNAL_ROUTES, PUBLIC_ROUTES
+from bezant.local.gateway import _HASH_BALANCE_PERCENT, INTERNAL_ROUTES, PUBLIC_ROUTES
 from bezant.topology.assumptions import Assumptions
 from bezant.topology.capacity.nodes import free_node
 from bezant.topology.capacity.pods import Pod, pods_of
@@ -269,6 +269,23 @@ def _weighed(name: str, canary: Manifest, manifests: Manifests, *, called: bool)
             weights = {one["destination"]["host"].split(".")[0]: one["weight"] for one in route["route"]}
             if weights != {f"{name}-stable": 100, f"{name}-canary": 0}:
                 yield f"{name}: without a rollout requests go to {weights}"
+
+
+def check_affinity(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """An API key's requests go to one replica, within the bound of the laptop's gateway."""
+    wanted = {"consistentHash": {"httpHeaderName": "authorization", "maglev": {}}}
+    for rule in manifests.kind("DestinationRule"):
+        chosen = rule["spec"]["trafficPolicy"].get("loadBalancer")
+        if chosen != wanted:
+            yield f"{rule['metadata']['name']}: the replica is chosen by {chosen}"
+    spec = manifests.get("EnvoyFilter", "bounded-load")["spec"]
+    gateway = pod_labels(manifests.get("Deployment", "gateway"))
+    if not spec["workloadSelector"]["labels"].items() <= gateway.items():
+        yield "the bound is not the gateway's"
+    bound = {"common_lb_config": {"consistent_hashing_lb_config": {"hash_balance_factor": _HASH_BALANCE_PERCENT}}}
+    patch = {"applyTo": "CLUSTER", "match": {"context": "GATEWAY"}, "patch": {"operation": "MERGE", "value": bound}}
+    if spec["configPatches"] != [patch]:
+        yield f"one replica may have more than {_HASH_BALANCE_PERCENT} % of the mean: {spec['configPatches']}"
 
 
 def check_routes(manifests: Manifests, model: Topology) -> Iterator[str]:
