@@ -179,7 +179,12 @@ class IdentityProvider:
             async with self._opened().request(
                 method, url, headers={"accept": "application/json", **(headers or {})}, data=data, allow_redirects=False
             ) as response:
-                raw = await response.content.read(_MAX_ANSWER_BYTES)
+                raw = bytearray()
+                # `read(n)` may give less than there is: the answer comes in chunks
+                async for chunk in response.content.iter_chunked(_MAX_ANSWER_BYTES):
+                    raw += chunk
+                    if len(raw) > _MAX_ANSWER_BYTES:
+                        raise IdentityProviderUnavailable("the identity provider's answer is too long to be read")
                 document = msgspec.json.decode(raw)
                 return response.status, document if isinstance(document, dict) else {}
         except (msgspec.DecodeError, UnicodeDecodeError):
