@@ -24,6 +24,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "contracts": "bezant.cli.contracts",
     "topology": "bezant.cli.topology",
     "cost": "bezant.cli.cost",
+    "rehearse": "bezant.cli.rehearse",
     "demo": "bezant.cli.demo.command",
 }
 """Groups of commands by name: each is the `app` of its module, which is imported when the group is used."""

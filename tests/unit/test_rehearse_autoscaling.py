@@ -1,0 +1,66 @@
+"""The story of the deployment model, carried out by the autoscaler's own algorithm."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from bezant.cli.main import app
+from bezant.rehearsal.autoscaling import explaining_targets, rehearse_canary, rehearse_story
+from bezant.topology.loading import load_model
+from bezant.topology.model.delivery import Autoscaling, Canary
+
+
+def _payment(model: str) -> tuple[Autoscaling, Canary]:
+    service = next(one for one in load_model(model).services if one.name == "payment")  # type: ignore[arg-type]
+    assert service.autoscaling is not None
+    assert service.canary is not None
+    return service.autoscaling, service.canary
+
+
+def test_the_production_models_story_is_what_happens() -> None:
+    scaling, _ = _payment("production")
+    assert scaling.cpu_target is not None
+    story = rehearse_story(scaling, scaling.cpu_target)
+    assert [(one.began_with, one.reached) for one in story.outcomes] == [(6, 8), (8, 12), (12, 7)]
+    assert [one.decided_after_seconds for one in story.outcomes] == [15, 15, 600]
+    assert [moment.replicas for moment in story.timeline] == [6, 8, 12, 7]
+
+
+def test_the_documents_steps_up_need_57_to_61_percent_and_its_step_down_is_never_reached() -> None:
+    scaling, _ = _payment("as_documented")
+    assert list(explaining_targets(scaling)) == [57, 58, 59, 60, 61]
+    reached = {rehearse_story(scaling, target).outcomes[-1].reached for target in explaining_targets(scaling)}
+    assert reached == {7, 8}, "never 6"
+
+
+@pytest.mark.parametrize(("utilisation", "climbs"), [(35, []), (50, [100.0]), (68, [25.0, 50.0, 100.0])])
+def test_a_memory_metric_ratchets_where_the_arithmetic_says(utilisation: float, climbs: list[float]) -> None:
+    scaling, canary = _payment("as_documented")
+    steps = list(rehearse_canary(scaling, canary, utilisation=utilisation, target=80))
+    assert [step.weight for step in steps if step.ratio > 1] == climbs
+    for step in steps:
+        if step.is_ratchet:
+            assert step.ratio > 1
+    assert any(step.is_ratchet for step in steps) == bool(climbs)
+    assert steps[-1].after == (30 if climbs else 6), "it climbs to the maximum and stays"
+
+
+def test_the_command_says_whether_the_promises_are_kept() -> None:
+    good = CliRunner().invoke(app, ["rehearse", "autoscale", "--json"])
+    assert (good.exit_code, json.loads(good.output)["kept"]) == (0, True)
+    bad = CliRunner().invoke(app, ["rehearse", "autoscale", "--model", "as_documented", "--json"])
+    document = json.loads(bad.output)
+    assert (bad.exit_code, document["kept"]) == (1, False)
+    assert document["explaining_cpu_targets"] == [57, 58, 59, 60, 61]
+    assert [climb["after"] for climb in document["canary"]] == [6, 6, 6, 30]
+    shown = CliRunner().invoke(app, ["rehearse", "autoscale", "--model", "as_documented"])
+    assert "not reached" in shown.output
+    assert "and up only" in shown.output
+
+
+@pytest.mark.parametrize("arguments", [["--service", "mystery"], ["--model", "nowhere.yaml"]])
+def test_what_is_not_there_is_refused_with_a_name(arguments: list[str]) -> None:
+    refused = CliRunner().invoke(app, ["rehearse", "autoscale", *arguments])
+    assert refused.exit_code == 2
+    assert arguments[1] in refused.output
