@@ -10,6 +10,10 @@ class RepeatedKey(yaml.YAMLError):
     """A key stands twice in one mapping: YAML would silently keep the second."""
 
 
+class UnreadableValue(yaml.YAMLError):
+    """A value that YAML's grammar allows and no number, key or text can be made of."""
+
+
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
 _SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -51,7 +55,11 @@ class _Dumper(_SafeDumper):  # type: ignore[misc]
 
 def parse_yaml(text: str) -> Any:
     """Return the document as JSON-like data with tuples for lists. Raises `yaml.YAMLError`."""
-    return as_tuples(yaml.load(text, Loader=_Loader))  # noqa: S506 - a SafeLoader
+    try:
+        return as_tuples(yaml.load(text, Loader=_Loader))  # noqa: S506 - a SafeLoader
+    except (ValueError, TypeError, RecursionError) as error:
+        # The loader lets through what its constructors raise: numbers of thousands of digits, lists as keys.
+        raise UnreadableValue(str(error)) from error
 
 
 def write_yaml(document: Any) -> str:
