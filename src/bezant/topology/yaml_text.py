@@ -57,7 +57,7 @@ def parse_yaml(text: str) -> Any:
     """Return the document as JSON-like data with tuples for lists. Raises `yaml.YAMLError`."""
     try:
         return as_tuples(yaml.load(text, Loader=_Loader))  # noqa: S506 - a SafeLoader
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         # The loader lets through what its constructors raise: numbers of thousands of digits, lists as keys.
         raise UnreadableValue(str(error)) from error
 
