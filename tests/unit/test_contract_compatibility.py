@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import bezant.contracts
+from bezant.cli.contracts import changes_since, last_release
 from bezant.contracts.compatibility import breaking_api_changes, breaking_event_changes
 
 DIRECTORY = Path(bezant.contracts.__file__).parent
@@ -23,6 +24,12 @@ def at(document: dict[str, Any], *steps: str) -> Any:
     for step in steps:
         document = document[step]
     return document
+
+
+def test_nothing_breaks_what_was_released() -> None:
+    released = last_release()
+    assert released is not None
+    assert changes_since(released) == []
 
 
 def test_a_document_is_compatible_with_itself() -> None:

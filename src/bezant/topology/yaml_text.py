@@ -10,6 +10,9 @@ class RepeatedKey(yaml.YAMLError):
     """A key stands twice in one mapping: YAML would silently keep the second."""
 
 
+_DEEPEST = 64
+
+
 class UnreadableValue(yaml.YAMLError):
     """A value that YAML's grammar allows and no number, key or text can be made of."""
 
@@ -53,8 +56,22 @@ class _Dumper(_SafeDumper):  # type: ignore[misc]
         return True
 
 
+def _refuse_deep_nesting(text: str) -> None:
+    # The loader goes down into what is nested by calling itself in C, where too deep is the end of the process.
+    depth = 0
+    for event in yaml.parse(text, Loader=_SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                line = "" if event.start_mark is None else f" on line {event.start_mark.line + 1}"
+                raise UnreadableValue(f"more than {_DEEPEST} collections stand in one another{line}")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
 def parse_yaml(text: str) -> Any:
     """Return the document as JSON-like data with tuples for lists. Raises `yaml.YAMLError`."""
+    _refuse_deep_nesting(text)
     try:
         return as_tuples(yaml.load(text, Loader=_Loader))  # noqa: S506 - a SafeLoader
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
