@@ -14,7 +14,7 @@ from bezant.services.tenant.domain.id_tokens import Identity, UnknownKey, valida
 from bezant.services.tenant.domain.problems import SignInRefused
 
 ISSUER, CLIENT, NONCE = "https://idp.example", "bezant", "n-0S6_WzA2Mj"
-NOW = datetime.now(UTC)
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 RSA, OTHER = (rsa.generate_private_key(65537, 2048) for _ in range(2))
 EC, ED = ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()
 CLAIMS: dict[str, Any] = {
@@ -100,6 +100,9 @@ def _unsigned(algorithm: str) -> str:
         token(nonce="another"),
         token(exp=int((NOW - timedelta(minutes=2)).timestamp())),
         token(exp=None),
+        token(exp=float("nan")),
+        token(exp=True),
+        token(nbf=int((NOW + timedelta(minutes=5)).timestamp())),
         token(iat=None),
         token(iat=int((NOW - timedelta(minutes=11)).timestamp())),
         token(iat=int((NOW + timedelta(minutes=5)).timestamp())),
