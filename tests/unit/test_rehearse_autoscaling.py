@@ -1,12 +1,14 @@
 """The story of the deployment model, carried out by the autoscaler's own algorithm."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from bezant.cli.main import app
 from bezant.rehearsal.autoscaling import explaining_targets, rehearse_canary, rehearse_story
+from bezant.rehearsal.report import from_json
 from bezant.topology.loading import load_model
 from bezant.topology.model.delivery import Autoscaling, Canary
 
@@ -46,17 +48,27 @@ def test_a_memory_metric_ratchets_where_the_arithmetic_says(utilisation: float, 
     assert steps[-1].after == (30 if climbs else 6), "it climbs to the maximum and stays"
 
 
-def test_the_command_says_whether_the_promises_are_kept() -> None:
+def test_the_command_says_whether_the_promises_are_kept(tmp_path: Path) -> None:
     good = CliRunner().invoke(app, ["rehearse", "autoscale", "--json"])
     assert (good.exit_code, json.loads(good.output)["kept"]) == (0, True)
-    bad = CliRunner().invoke(app, ["rehearse", "autoscale", "--model", "as_documented", "--json"])
-    document = json.loads(bad.output)
-    assert (bad.exit_code, document["kept"]) == (1, False)
-    assert document["explaining_cpu_targets"] == [57, 58, 59, 60, 61]
-    assert [climb["after"] for climb in document["canary"]] == [6, 6, 6, 30]
+    written = tmp_path / "report.html"
+    bad = CliRunner().invoke(
+        app, ["rehearse", "autoscale", "--model", "as_documented", "--json", "--report", str(written)]
+    )
+    report = from_json(bad.output.encode())
+    assert (bad.exit_code, report.kept) == (1, False)
+    assert {figure.name: figure.value for figure in report.figures}[
+        "CPU targets that bring about every told step up"
+    ] == "57 to 61"
+    assert [promise.kept for promise in report.promises] == [True, True, False, False]
+    assert report.promises[2].figure.startswith("12 to 7 pods or 12 to 8 pods")
+    memory = next(table for table in report.tables if table.title == "Memory during a canary")
+    assert [row[3] for row in memory.rows] == ["6 -> 6", "6 -> 6", "6 -> 6", "6 -> 30"]
+    assert "2 of 4 promises broken" in written.read_text()
     shown = CliRunner().invoke(app, ["rehearse", "autoscale", "--model", "as_documented"])
     assert "not reached" in shown.output
     assert "and up only" in shown.output
+    assert "Not every promise is kept." in shown.output
 
 
 @pytest.mark.parametrize("arguments", [["--service", "mystery"], ["--model", "nowhere.yaml"]])

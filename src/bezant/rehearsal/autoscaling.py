@@ -44,6 +44,26 @@ class StepOutcome:
         return (self.began_with, self.reached) == (self.told.replicas_before, self.told.replicas_after)
 
 
+@dataclass(slots=True)
+class PodLife:
+    """One pod: when it was decided on, when it was ready, and when it was taken away, if it was."""
+
+    name: str
+    created_seconds: int
+    ready_seconds: int
+    removed_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A told load: from when until when, and how much, in hundredths of a pod's CPU request."""
+
+    start_seconds: int
+    end_seconds: int
+    words: str
+    hundredths: float
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
     """A whole story under one CPU target."""
@@ -51,6 +71,15 @@ class Story:
     cpu_target: float
     outcomes: tuple[StepOutcome, ...]
     timeline: tuple[Moment, ...]
+    pods: tuple[PodLife, ...]
+    loads: tuple[Load, ...]
+    utilisation: tuple[tuple[int, float], ...]
+    """Seconds, and the mean CPU utilisation of the pods that were ready, in percent."""
+
+    @property
+    def end_seconds(self) -> int:
+        """When it was over."""
+        return self.loads[-1].end_seconds if self.loads else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +112,30 @@ def declared(scaling: Autoscaling, cpu_target: float) -> HorizontalAutoscaler:
 class _Fleet:
     """Pods over time: ready at once in the beginning, later ones after a while."""
 
-    ready_at: list[int] = field(default_factory=list)
+    alive: list[PodLife] = field(default_factory=list)
+    ever: list[PodLife] = field(default_factory=list)
 
-    def resize(self, now: int, replicas: int) -> None:
-        if replicas < len(self.ready_at):
-            # the youngest go first, as a ReplicaSet chooses
-            self.ready_at = sorted(self.ready_at)[:replicas]
-        self.ready_at += [now + START_SECONDS] * (replicas - len(self.ready_at))
+    def resize(self, now: int, replicas: int, start_seconds: int = START_SECONDS) -> None:
+        """Take the youngest pods away, as a ReplicaSet chooses, or add new ones."""
+        self.alive.sort(key=lambda pod: pod.ready_seconds)
+        for pod in self.alive[replicas:]:
+            pod.removed_seconds = now
+        del self.alive[replicas:]
+        for number in range(len(self.ever) + 1, len(self.ever) + 1 + replicas - len(self.alive)):
+            pod = PodLife(f"pod-{number}", now, now + start_seconds)
+            self.alive.append(pod)
+            self.ever.append(pod)
 
     def ready(self, now: int) -> int:
-        return sum(at <= now for at in self.ready_at)
+        return sum(pod.ready_seconds <= now for pod in self.alive)
 
     def seen(self, now: int, load: float) -> list[Pod]:
         ready = self.ready(now)
         share = load / ready if ready else None
-        return [Pod({Metric.CPU: share if at <= now else None}, is_ready=at <= now) for at in self.ready_at]
+        return [
+            Pod({Metric.CPU: share if pod.ready_seconds <= now else None}, is_ready=pod.ready_seconds <= now)
+            for pod in self.alive
+        ]
 
 
 def rehearse_story(scaling: Autoscaling, cpu_target: float) -> Story:
@@ -107,18 +145,21 @@ def rehearse_story(scaling: Autoscaling, cpu_target: float) -> Story:
     """
     controller = Controller(declared(scaling, cpu_target))
     fleet, now = _Fleet(), 0
-    fleet.resize(-START_SECONDS, scaling.min_replicas)
+    fleet.resize(0, scaling.min_replicas, start_seconds=0)
     timeline, outcomes = [Moment(0, scaling.min_replicas, scaling.min_replicas, 0.0, "the minimum")], []
+    loads: list[Load] = []
+    utilisation: list[tuple[int, float]] = []
     for step in scaling.story:
         if step.cpu_utilisation is None:
             continue
-        began, began_with = now, len(fleet.ready_at)
+        began, began_with = now, len(fleet.alive)
         load = step.replicas_before * step.cpu_utilisation
         decided_at: int | None = None
         quiet_until = now + _SETTLE_SECONDS + int(scaling.scale_down_stabilisation_minutes * 60)
         while now < quiet_until and now < began + _DAY_SECONDS:
             now += SYNC_SECONDS
-            current = len(fleet.ready_at)
+            current = len(fleet.alive)
+            utilisation.append((now, round(load / max(1, fleet.ready(now)), 1)))
             decision = controller.decide(now, current, fleet.seen(now, load))
             if decision.replicas == current:
                 continue
@@ -128,17 +169,19 @@ def rehearse_story(scaling: Autoscaling, cpu_target: float) -> Story:
             timeline.append(
                 Moment(now, decision.replicas, fleet.ready(now), round(busy, 1), decision.proposals[0].arithmetic)
             )
-        ready_at = None if decided_at is None else max(decided_at, *fleet.ready_at)
+        ready_at = None if decided_at is None else max(decided_at, *(pod.ready_seconds for pod in fleet.alive))
+        words = f"{step.cpu_utilisation:g} % of {step.replicas_before} pods"
+        loads.append(Load(began, now, words, load))
         outcomes.append(
             StepOutcome(
                 told=step,
                 began_with=began_with,
-                reached=len(fleet.ready_at),
+                reached=len(fleet.alive),
                 decided_after_seconds=None if decided_at is None else decided_at - began,
                 ready_after_seconds=None if ready_at is None else ready_at - began,
             )
         )
-    return Story(cpu_target, tuple(outcomes), tuple(timeline))
+    return Story(cpu_target, tuple(outcomes), tuple(timeline), tuple(fleet.ever), tuple(loads), tuple(utilisation))
 
 
 def explaining_targets(scaling: Autoscaling) -> Sequence[int]:

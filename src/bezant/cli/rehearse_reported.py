@@ -1,0 +1,58 @@
+"""How a rehearsal's report leaves the command: a table on the terminal or JSON, the HTML page, and the exit code."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from bezant.cli.console import console
+from bezant.cli.topology_model import write_text
+from bezant.rehearsal import report as reports
+from bezant.rehearsal.report import Report
+from bezant.rehearsal.report_numbers import duration_text, number_text
+from bezant.rehearsal.report_page import page
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE.html", help="Write the report as one HTML page.")
+]
+
+
+def finish(report: Report, *, as_json: bool, report_file: Path | None) -> NoReturn:
+    """Show the report, write the page if one is wanted, and exit: 0 when every promise was kept, else 1."""
+    if as_json:
+        sys.stdout.write(reports.to_json(report).decode() + "\n")
+    else:
+        _print(report)
+    if report_file is not None:
+        write_text(page(report), report_file, quiet=as_json)
+    raise typer.Exit(0 if report.kept else 1)
+
+
+def _print(report: Report) -> None:
+    console.print(f"[bold]{escape(report.title)}[/bold], {duration_text(report.duration_seconds)}", highlight=False)
+    for table in report.tables:
+        _print_table(table.title, table.columns, table.rows)
+    if report.figures:
+        figures = [[one.name, f"{number_text(one.value)} {one.unit}".rstrip()] for one in report.figures]
+        _print_table("Figures", ["what", "value"], figures)
+    shown = Table(title="Promises", title_justify="left")
+    for column in ("", "promise", "figure"):
+        shown.add_column(column)
+    for promise in report.promises:
+        mark = "[green]kept[/green]" if promise.kept else "[red]broken[/red]"
+        shown.add_row(mark, escape(promise.text), escape(promise.figure))
+    console.print(shown)
+    console.print("Every promise is kept." if report.kept else "[bold red]Not every promise is kept.[/bold red]")
+
+
+def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    table = Table(title=escape(title), title_justify="left")
+    for column in columns:
+        table.add_column(escape(column))
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
