@@ -19,7 +19,6 @@ from bezant.services.audit.domain.commitments import (
     COMMITMENT_KEY,
     commit_personal_fields,
     commitment,
-    committed_at,
 )
 from bezant.services.audit.domain.leaves import make_leaf
 from bezant.services.audit.domain.tree_heads import (
@@ -30,6 +29,7 @@ from bezant.services.audit.domain.tree_heads import (
     sign_tree_head,
     verifier_key,
 )
+from bezant.verifier.audit_log import committed_at
 
 json_values = st.recursive(
     st.none()

@@ -9,7 +9,17 @@ import aiohttp
 from yarl import URL
 
 from bezant.client.generated.asynchronous import AsyncApi
-from bezant.client.requests import Answer, PreparedRequest, Query, body_of, decoded, prepared, wait_before_next
+from bezant.client.requests import (
+    Answer,
+    PreparedRequest,
+    Query,
+    body_of,
+    client_headers,
+    decoded,
+    page_filters,
+    prepared,
+    wait_before_next,
+)
 
 
 class BezantClient(AsyncApi):
@@ -22,10 +32,7 @@ class BezantClient(AsyncApi):
     def __init__(self, url: str, api_key: str | None, *, timeout_seconds: float = 30.0) -> None:
         super().__init__(self)
         self._url = url.rstrip("/")
-        self._headers = {"content-type": "application/json"}
-        # Without a key only what needs none can be asked: signing in.
-        if api_key is not None:
-            self._headers["authorization"] = f"Bearer {api_key}"
+        self._headers = client_headers(api_key)
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 
@@ -67,9 +74,7 @@ class BezantClient(AsyncApi):
         self, path: str, *, query: Query | None = None, limit: int = 200, **more: Any
     ) -> AsyncIterator[Any]:
         """Yield every item of a list, page by page."""
-        filters = {"limit": limit} | {
-            name: value for name, value in {**(query or {}), **more}.items() if value is not None
-        }
+        filters = page_filters(query, more, limit=limit)
         cursor: str | None = None
         while True:
             page = await self.send("GET", path, query=filters | {"cursor": cursor})

@@ -13,6 +13,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from bezant.contracts.json_text import UNREADABLE
+
 ATTEMPTS = 6
 _RETRIED = frozenset({429, 502, 503, 504})
 _LONGEST_WAIT_SECONDS = 5.0
@@ -98,6 +100,18 @@ def path_of(template: str, **parameters: UUID | str) -> str:
     return template.format_map({name: quote(str(value), safe="") for name, value in parameters.items()})
 
 
+def client_headers(api_key: str | None) -> dict[str, str]:
+    """Return the headers of every request. Without a key only what needs none can be asked: signing in."""
+    headers = {"content-type": "application/json"}
+    return headers if api_key is None else {**headers, "authorization": f"Bearer {api_key}"}
+
+
+def page_filters(query: Query | None, more: Query, *, limit: int) -> dict[str, Any]:
+    """Return the query of a list's first page; each later page adds its cursor."""
+    given = {**(query or {}), **more}
+    return {"limit": limit} | {name: value for name, value in given.items() if value is not None}
+
+
 def prepared(
     method: str,
     path: str,
@@ -148,7 +162,7 @@ def body_of(answer: Answer) -> bytes:
         return answer.body
     try:
         document = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         document = {"code": "unreadable_answer", "detail": answer.body[:200].decode("utf-8", "replace")}
     raise ApiProblem(answer.status, document if isinstance(document, dict) else {})
 

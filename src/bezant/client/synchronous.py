@@ -8,7 +8,17 @@ from typing import Any, Self
 import urllib3
 
 from bezant.client.generated.synchronous import Api
-from bezant.client.requests import Answer, PreparedRequest, Query, body_of, decoded, prepared, wait_before_next
+from bezant.client.requests import (
+    Answer,
+    PreparedRequest,
+    Query,
+    body_of,
+    client_headers,
+    decoded,
+    page_filters,
+    prepared,
+    wait_before_next,
+)
 
 
 class BezantSyncClient(Api):
@@ -21,10 +31,7 @@ class BezantSyncClient(Api):
     def __init__(self, url: str, api_key: str | None, *, timeout_seconds: float = 30.0) -> None:
         super().__init__(self)
         self._url = url.rstrip("/")
-        self._headers = {"content-type": "application/json"}
-        # Without a key only what needs none can be asked: signing in.
-        if api_key is not None:
-            self._headers["authorization"] = f"Bearer {api_key}"
+        self._headers = client_headers(api_key)
         # Repetitions are ours: they know Idempotency-Keys and problems.
         self._pool = urllib3.PoolManager(maxsize=32, timeout=timeout_seconds, retries=False)
 
@@ -62,9 +69,7 @@ class BezantSyncClient(Api):
 
     def pages(self, path: str, *, query: Query | None = None, limit: int = 200, **more: Any) -> Iterator[Any]:
         """Yield every item of a list, page by page."""
-        filters = {"limit": limit} | {
-            name: value for name, value in {**(query or {}), **more}.items() if value is not None
-        }
+        filters = page_filters(query, more, limit=limit)
         cursor: str | None = None
         while True:
             page = self.send("GET", path, query=filters | {"cursor": cursor})

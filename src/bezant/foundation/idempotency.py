@@ -17,6 +17,7 @@ import msgspec
 from fastapi import Header, Request
 from psycopg import AsyncConnection, sql
 
+from bezant.contracts.json_text import UNREADABLE
 from bezant.contracts.problems import IdempotencyKeyMissing, IdempotencyKeyReused, InvalidRequest
 
 RETENTION_DAYS = 7
@@ -65,10 +66,18 @@ async def required_key(
 def fingerprint(method: str, path: str, body: bytes) -> bytes:
     """Return the SHA-256 of method, path and body. The order of keys and white space in the body do not count."""
     try:
-        canonical = msgspec.json.encode(msgspec.json.decode(body), order="deterministic") if body else b""
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return fingerprint_of_document(method, path, msgspec.json.decode(body)) if body else _digest(method, path, b"")
+    except (*UNREADABLE, RecursionError):
         # No JSON, or nested deeper than anything we read: the bytes themselves are what was asked.
-        canonical = body
+        return _digest(method, path, body)
+
+
+def fingerprint_of_document(method: str, path: str, document: Any) -> bytes:
+    """Return what `fingerprint` returns for a body that says `document`."""
+    return _digest(method, path, msgspec.json.encode(document, order="deterministic"))
+
+
+def _digest(method: str, path: str, canonical: bytes) -> bytes:
     return hashlib.sha256(b"\x00".join((method.encode(), path.encode(), canonical))).digest()
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from bezant.contracts.json_text import UNREADABLE
 from bezant.local.data_directory import DataDirectory
 from bezant.local.errors import NotRunning, PlatformError, StartFailed
 from bezant.local.status import PlatformState, PlatformStatus
@@ -126,7 +127,7 @@ class ControlServer:
         self._connections.add(task)
         try:
             await self._answer(_request_decoder.decode(await reader.readline()), writer)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             await _send(writer, Refusal(code="invalid_request", message=str(error)))
         except PlatformError as error:
             await _send(writer, Refusal(code=error.code, message=str(error)))

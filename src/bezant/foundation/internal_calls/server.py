@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from opentelemetry import trace
 
+from bezant.contracts.json_text import UNREADABLE
 from bezant.contracts.problems import Forbidden, InvalidRequest, Problem
 from bezant.foundation.identity.internal_tokens import TokenVerifier
 from bezant.foundation.internal_calls.wire import CallRequest, Part, PartAnswer, PartProblem, encode_line
@@ -73,7 +74,7 @@ def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: se
     async def call(request: Request) -> Response:
         try:
             body = decoder.decode(await request.body())
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise InvalidRequest(f"not an internal call of this version: {error}") from error
         verifier: TokenVerifier = request.app.state.token_verifier
         if len(body.parts) == 1:

@@ -16,6 +16,7 @@ import aiohttp
 import jwt
 import msgspec
 
+from bezant.contracts.json_text import UNREADABLE
 from bezant.contracts.problems import Unavailable
 from bezant.foundation.secrets import SecretMissing, SecretStore, platform_secret_name
 from bezant.foundation.secrets.store import SecretStoreUnavailable
@@ -187,7 +188,7 @@ class IdentityProvider:
                         raise IdentityProviderUnavailable("the identity provider's answer is too long to be read")
                 document = msgspec.json.decode(raw)
                 return response.status, document if isinstance(document, dict) else {}
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return response.status, {}
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise IdentityProviderUnavailable(

@@ -2,7 +2,6 @@
 with each zone lost."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Final
 
 from bezant.topology.assumptions import Assumptions
@@ -70,11 +69,6 @@ class Placements:
         self._region = region
         self._assumptions = assumptions
         self._outcomes: dict[tuple[str, str | None, bool], Outcome] = {}
-
-    @cached_property
-    def canaries(self) -> tuple[str, ...]:
-        """Names of the services that have a canary."""
-        return tuple(service.name for service in self._topology.services if service.canary is not None)
 
     def outcome(self, load: str, lost_zone: str | None = None, *, keep_apart: bool = False) -> Outcome:
         """Return what becomes of a load. Required anti-affinity has a rule of its own, so it is taken as preferred

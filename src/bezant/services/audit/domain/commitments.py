@@ -64,21 +64,6 @@ def _committed(
     return result
 
 
-def committed_at(data: Any, pointer: str) -> str | None:
-    """Return the commitment that a leaf's data holds at a pointer, or None when there is none."""
-    place = data
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(place, list) and key.isdecimal() and int(key) < len(place):
-            place = place[int(key)]
-        elif isinstance(place, dict) and key in place:
-            place = place[key]
-        else:
-            return None
-    found = place.get(COMMITMENT_KEY) if isinstance(place, dict) else None
-    return found if isinstance(found, str) else None
-
-
 def pointers_of_commitments(data: Any, pointer: str = "") -> list[str]:
     """Return the places in a leaf's data that hold a commitment."""
     if isinstance(data, list):

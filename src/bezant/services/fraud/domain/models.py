@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from bezant.contracts.json_text import UNREADABLE
 from bezant.services.fraud.domain.features import FEATURE_NAMES, FEATURE_SET
 
 FORMAT: Final = "bezant-fraud-model/1"
@@ -96,7 +97,7 @@ def load_model(artefact: bytes) -> FraudModel:
     """Return the model in an artefact. Raises `ModelInvalid`."""
     try:
         read = msgspec.json.decode(artefact, type=_Artefact)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ModelInvalid(f"the artefact cannot be read: {error}") from error
     if read.format != FORMAT:
         raise ModelInvalid(f"the artefact's format is {read.format!r}, not {FORMAT!r}")

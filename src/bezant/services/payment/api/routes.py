@@ -15,7 +15,7 @@ from bezant.contracts.card_numbers import refuse_card_numbers
 from bezant.contracts.problems import UnsupportedMediaType
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
 from bezant.foundation.http.direct import DirectRequest, DirectRoute, documented, parse
-from bezant.foundation.idempotency import checked_key, fingerprint, required_key
+from bezant.foundation.idempotency import checked_key, fingerprint, fingerprint_of_document, required_key
 from bezant.foundation.identity.api_keys import Caller
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.payment.api.schemas import (
@@ -137,7 +137,7 @@ def payment_routes(
                 item,
                 actor=caller.actor,
                 key=item.idempotency_key or f"{key}/{position}",
-                mark=fingerprint("POST", "/v1/payments", msgspec.json.encode(alone)),
+                mark=fingerprint_of_document("POST", "/v1/payments", alone),
             )
 
         return _response(
