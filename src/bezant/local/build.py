@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bezant.local import gateway_process, openid_process, service_processes, valkey
@@ -72,7 +73,12 @@ def build(options: PlatformOptions) -> BuiltPlatform:
         )
     )
     return BuiltPlatform(
-        plan=PlatformPlan(processes=processes, tasks=tasks, traffic=gateway),
+        plan=PlatformPlan(
+            processes=processes,
+            tasks=tasks,
+            traffic=gateway,
+            replica=partial(service_processes.replica_spec, options, shared, tuple(needed)),
+        ),
         directory=directory,
         url=f"http://{HOST}:{ports.gateway}",
     )

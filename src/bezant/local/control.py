@@ -19,6 +19,7 @@ import structlog
 from bezant.contracts.json_text import UNREADABLE
 from bezant.local.data_directory import DataDirectory
 from bezant.local.errors import NotRunning, PlatformError, StartFailed
+from bezant.local.plan import AddedReplica
 from bezant.local.status import PlatformState, PlatformStatus
 from bezant.local.supervisor import Supervisor
 
@@ -64,7 +65,26 @@ class Signal(msgspec.Struct, tag="signal"):
     number: int
 
 
-Request = Status | Watch | Down | Stop | Start | Restart | Signal
+class Add(msgspec.Struct, tag="add"):
+    """Start one more replica of a service."""
+
+    replica: AddedReplica
+
+
+class Remove(msgspec.Struct, tag="remove"):
+    """Stop a replica of a service gracefully, and forget it."""
+
+    process: str
+
+
+class Split(msgspec.Struct, tag="split"):
+    """Split a service's requests over its arms."""
+
+    service: str
+    weights: dict[str, int]
+
+
+Request = Status | Watch | Down | Stop | Start | Restart | Signal | Add | Remove | Split
 
 
 class Refusal(msgspec.Struct, tag="refusal"):
@@ -157,6 +177,12 @@ class ControlServer:
                 await supervisor.restart_process(process, environment)
             case Signal(process, number):
                 supervisor.signal_process(process, signal.Signals(number))
+            case Add(replica):
+                await supervisor.add_replica(replica)
+            case Remove(process):
+                await supervisor.remove_replica(process)
+            case Split(service, weights):
+                await supervisor.split_traffic(service, weights)
             case Status():
                 pass
         await _send(writer, Answer(status=supervisor.status()))
@@ -189,7 +215,9 @@ class ControlClient:
 
     def ask(self, request: Request, timeout_seconds: float = 60.0) -> PlatformStatus:
         """Return the state after the request. Raises `NotRunning`, `PlatformError` when it is refused."""
-        return next(self._exchange(request, timeout_seconds))
+        for status in self._exchange(request, timeout_seconds):
+            return status
+        raise StartFailed(f"the supervisor of {self._directory.root} ended the request without an answer; see its log")
 
     def watch(self, request: Watch | Down, timeout_seconds: float = 120.0) -> Iterator[PlatformStatus]:
         """Yield each state until the platform has stopped. `timeout_seconds` bounds the wait for each change."""

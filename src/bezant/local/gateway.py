@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bezant.local.gateway_replies import not_found_response
+from bezant.local.plan import STABLE
 from bezant.local.ports import HOST
 
 Config = dict[str, Any]
@@ -65,6 +66,11 @@ _HASH_BALANCE_PERCENT: Final = 150
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 
 
+def cluster_name(service: str, arm: str) -> str:
+    """Return the name of the cluster that holds the replicas of an arm."""
+    return service if arm == STABLE else f"{service}-{arm}"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One replica of a service as the gateway sees it."""
@@ -72,6 +78,7 @@ class Endpoint:
     process: str
     port: int
     zone: str
+    arm: str = STABLE
     draining: bool = False
 
 

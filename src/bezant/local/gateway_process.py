@@ -4,20 +4,23 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from bezant.local import binaries, gateway, gateway_listeners, wire
 from bezant.local.data_directory import DataDirectory
+from bezant.local.errors import InvalidOptions, StartFailed
 from bezant.local.gateway import Config, Endpoint
-from bezant.local.plan import ProbeResult, ProcessSpec
+from bezant.local.plan import STABLE, AddedReplica, ProbeResult, ProcessSpec
 from bezant.local.ports import Ports
+from bezant.local.zones import zone_of_replica
 
 NAME: Final = "gateway"
 _DRAIN_SECONDS: Final = 5
 # measured: a replaced endpoints file is in force after about 50 ms
 _IN_FORCE_SECONDS: Final = 0.15
+_UPDATES: Final = "^(cluster_manager.cds|http.[a-z]*.rds.[a-z]*).update_(success|rejected)$"
 
 
 class Gateway:
@@ -30,6 +33,8 @@ class Gateway:
         self._members: dict[str, dict[str, Endpoint]] = {service: {} for service in gateway.PUBLIC_ROUTES}
         for service, endpoint in endpoints:
             self._members[service][endpoint.process] = endpoint
+        self._arms: dict[str, set[str]] = {service: {STABLE} for service in self._members}
+        self._weights: dict[str, dict[str, int]] = {}
 
     def spec(self) -> ProcessSpec:
         """Return the process."""
@@ -63,13 +68,8 @@ class Gateway:
         self._replace("bootstrap.json", bootstrap)
         for service in self._members:
             self._write_endpoints(service)
-        clusters = [gateway.cluster(service, directory / f"endpoints-{service}.json") for service in self._members]
-        self._replace("clusters.json", gateway.discovery_response(clusters))
-        for routes in (
-            gateway.routes("public", gateway.PUBLIC_ROUTES, {}, hash_policy=gateway.BY_CALLER),
-            gateway.routes("internal", gateway.INTERNAL_ROUTES, {}),
-        ):
-            self._replace(f"routes-{routes['name']}.json", gateway.discovery_response([routes]))
+        self._write_clusters()
+        self._write_routes()
 
     def _replace(self, name: str, config: Config) -> None:
         path = self._directory.gateway / name
@@ -79,9 +79,23 @@ class Gateway:
         temporary.replace(path)
 
     def _write_endpoints(self, service: str) -> None:
-        members = list(self._members[service].values())
-        config = gateway.discovery_response([gateway.endpoints(service, members)])
-        self._replace(f"endpoints-{service}.json", config)
+        for arm in self._arms[service]:
+            name = gateway.cluster_name(service, arm)
+            members = [member for member in self._members[service].values() if member.arm == arm]
+            config = gateway.discovery_response([gateway.endpoints(name, members)])
+            self._replace(f"endpoints-{name}.json", config)
+
+    def _write_clusters(self) -> None:
+        names = [gateway.cluster_name(service, arm) for service, arms in self._arms.items() for arm in sorted(arms)]
+        clusters = [gateway.cluster(name, self._directory.gateway / f"endpoints-{name}.json") for name in names]
+        self._replace("clusters.json", gateway.discovery_response(clusters))
+
+    def _write_routes(self) -> None:
+        for routes in (
+            gateway.routes("public", gateway.PUBLIC_ROUTES, self._weights, hash_policy=gateway.BY_CALLER),
+            gateway.routes("internal", gateway.INTERNAL_ROUTES, self._weights),
+        ):
+            self._replace(f"routes-{routes['name']}.json", gateway.discovery_response([routes]))
 
     def _service_of(self, process: str) -> str | None:
         return next((service for service, members in self._members.items() if process in members), None)
@@ -103,6 +117,61 @@ class Gateway:
         members[process] = replace(members[process], draining=draining)
         self._write_endpoints(service)
         return True
+
+    async def add(self, replica: AddedReplica) -> None:
+        """See `TrafficControl.add`."""
+        service = replica.service
+        self._members[service][replica.name] = Endpoint(
+            process=replica.name,
+            port=self._ports.service(service, replica.replica),
+            zone=zone_of_replica(replica.replica),
+            arm=replica.arm,
+        )
+        is_new_arm = replica.arm not in self._arms[service]
+        self._arms[service].add(replica.arm)
+        self._write_endpoints(service)
+        if is_new_arm:
+            updates = await self._updates()
+            self._write_clusters()
+            await self._in_force({"cluster_manager.cds": updates["cluster_manager.cds"]})
+
+    async def remove(self, process: str) -> None:
+        """See `TrafficControl.remove`."""
+        service = self._service_of(process)
+        if service is not None:
+            del self._members[service][process]
+            self._write_endpoints(service)
+
+    async def split(self, service: str, weights: Mapping[str, int]) -> None:
+        """See `TrafficControl.split`. Raises `InvalidOptions` for an arm without replicas."""
+        unknown = set(weights) - {member.arm for member in self._members.get(service, {}).values()}
+        if unknown or sum(weights.values()) <= 0 or min(weights.values()) < 0:
+            raise InvalidOptions(
+                f"the requests of {service} cannot be split into {dict(weights)}: an arm needs a replica, "
+                "weights are not negative and at least one is above 0"
+            )
+        self._weights[service] = {gateway.cluster_name(service, arm): weight for arm, weight in weights.items()}
+        updates = await self._updates()
+        self._write_routes()
+        await self._in_force({name: count for name, count in updates.items() if ".rds." in name})
+
+    async def _updates(self) -> dict[str, int]:
+        """Return how often Envoy has taken over each changed file of clusters and routes."""
+        _, body = await wire.http_request(self._ports.gateway_admin, f"/stats?filter={_UPDATES}")
+        counts = {name: int(value) for name, _, value in (line.partition(": ") for line in body.decode().splitlines())}
+        rejected = sorted(name for name, count in counts.items() if name.endswith("rejected") and count)
+        if rejected:
+            raise StartFailed(f"Envoy refused its configuration ({', '.join(rejected)}); its log says why")
+        return {name.removesuffix(".update_success"): count for name, count in counts.items() if "success" in name}
+
+    async def _in_force(self, before: Mapping[str, int], within_seconds: float = 5.0) -> None:
+        """Return when every one of these files was taken over once more than before. Raises `StartFailed`."""
+        try:
+            async with asyncio.timeout(within_seconds):
+                while not _all_above(await self._updates(), before):  # noqa: ASYNC110  no event tells
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            raise StartFailed(f"Envoy did not take over its new configuration in {within_seconds:.0f} s") from error
 
     async def drain(self) -> None:
         """See `TrafficControl.drain`: fail the health check, close the public listener, wait for what is under way."""
@@ -145,8 +214,11 @@ class Gateway:
     async def wait_for_replicas(self, within_seconds: float = 30.0) -> None:
         """Return when the gateway sends requests to every replica in its files. Raises TimeoutError."""
         wanted = {
-            service: sum(not member.draining for member in members.values())
-            for service, members in self._members.items()
+            gateway.cluster_name(service, arm): sum(
+                member.arm == arm and not member.draining for member in self._members[service].values()
+            )
+            for service, arms in self._arms.items()
+            for arm in arms
         }
         async with asyncio.timeout(within_seconds):
             while True:
@@ -156,3 +228,7 @@ class Gateway:
                 except (OSError, EOFError, ValueError):
                     pass  # Envoy is being restarted; the time limit above decides
                 await asyncio.sleep(0.05)
+
+
+def _all_above(counts: Mapping[str, int], before: Mapping[str, int]) -> bool:
+    return all(counts[name] > count for name, count in before.items())

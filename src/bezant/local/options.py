@@ -35,6 +35,8 @@ class PlatformOptions(msgspec.Struct, frozen=True, kw_only=True):
     port_base: int = DEFAULT_PORT_BASE
     services: tuple[str, ...] = tuple(SERVICES)
     replicas: dict[str, int] = {}
+    spare_replicas: dict[str, int] = {}
+    """How many replicas of a service may be added while the platform runs: connections are kept for them."""
     versions: dict[str, str] = {}
     """The version that the replicas of a service call themselves; the installed one where nothing is said."""
     environment: dict[str, str] = {}
@@ -50,7 +52,7 @@ class PlatformOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How long at most a service that keeps ending is left before it is started again."""
 
     def __post_init__(self) -> None:
-        for service in (*self.services, *self.replicas, *self.versions):
+        for service in (*self.services, *self.replicas, *self.spare_replicas, *self.versions):
             if service not in SERVICES:
                 raise InvalidOptions(f"there is no service {service!r}; the services are {', '.join(SERVICES)}")
         for service, count in self.replicas.items():

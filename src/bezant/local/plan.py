@@ -8,7 +8,9 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 from bezant.local.accounts import Account
 
@@ -63,6 +65,30 @@ class ProcessSpec:
     ready_within_seconds: float = 60.0
 
 
+STABLE: Final = "stable"
+"""The arm of the version that has the traffic unless a part of it is given to another."""
+
+
+class AddedReplica(msgspec.Struct, frozen=True, kw_only=True):
+    """A replica that joins while the platform runs, of the same version as the others or of another one."""
+
+    service: str
+    replica: int
+    """Its number, which says its name, port and zone."""
+    arm: str = STABLE
+    """Which share of the service's traffic it belongs to: that of the stable version, or of one under test."""
+    version: str | None = None
+    """What it calls itself; the platform's own version when None."""
+    command: tuple[str, ...] | None = None
+    """What is run with the service's name as its last argument, in place of the platform's own entry point."""
+    environment: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """The process's name."""
+        return f"{self.service}-{self.replica}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskSpec:
     """A step between processes, such as forming the cluster: done once in each start of the platform."""
@@ -81,6 +107,15 @@ class TrafficControl(Protocol):
     async def withdraw(self, process: str) -> None:
         """Send no new requests to the process; return when that is in force."""
 
+    async def add(self, replica: AddedReplica) -> None:
+        """Know a new replica from now on, and send it its part of its arm's requests as soon as it is ready."""
+
+    async def remove(self, process: str) -> None:
+        """Forget a replica that was withdrawn and has ended."""
+
+    async def split(self, service: str, weights: Mapping[str, int]) -> None:
+        """Split a service's requests over its arms in these proportions; return when that is in force."""
+
     async def drain(self) -> None:
         """Take no new requests from outside and let those under way finish; return when they have."""
 
@@ -92,6 +127,8 @@ class PlatformPlan:
     processes: Sequence[ProcessSpec]
     tasks: Sequence[TaskSpec] = ()
     traffic: TrafficControl | None = None
+    replica: Callable[[AddedReplica], ProcessSpec] | None = None
+    """Makes the process of a replica that joins later. Raises `InvalidOptions` when there can be no such replica."""
 
     def __post_init__(self) -> None:
         members = {spec.name: spec.depends_on for spec in self.processes}

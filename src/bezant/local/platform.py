@@ -23,6 +23,7 @@ from bezant.local.control import ControlClient
 from bezant.local.data_directory import DataDirectory
 from bezant.local.errors import NotRunning, PlatformError, StartFailed
 from bezant.local.options import PlatformOptions
+from bezant.local.plan import AddedReplica
 from bezant.local.ports import HOST
 from bezant.local.status import PlatformState, PlatformStatus, ProcessStatus
 from bezant.local.supervise import Failure, SuperviseRequest
@@ -161,6 +162,18 @@ class LocalPlatform:
     def restart(self, name: str, environment: Mapping[str, str] | None = None) -> None:
         """Stop a process gracefully and start it again; it is not ready yet when this returns."""
         self._client.ask(control.Restart(process=name, environment=None if environment is None else dict(environment)))
+
+    def add_replica(self, replica: AddedReplica) -> None:
+        """Start one more replica of a service; it is not ready yet when this returns."""
+        self._client.ask(control.Add(replica=replica))
+
+    def remove_replica(self, name: str) -> None:
+        """Take a replica out of the gateway, stop it gracefully and forget it."""
+        self._client.ask(control.Remove(process=name))
+
+    def split_traffic(self, service: str, weights: Mapping[str, int]) -> None:
+        """Split a service's requests over its arms; in force when this returns."""
+        self._client.ask(control.Split(service=service, weights=dict(weights)))
 
     def wait_ready(self, name: str | None = None, *, timeout_seconds: float = 30, not_pid: int | None = None) -> None:
         """Return when a process, or every one, is ready; with `not_pid`, when another run than that one is.

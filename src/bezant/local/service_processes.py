@@ -10,10 +10,11 @@ import bezant
 from bezant.contracts.fleet import SERVICES
 from bezant.local import openid_process, wire
 from bezant.local.data_directory import DataDirectory
+from bezant.local.errors import InvalidOptions
 from bezant.local.gateway import Endpoint
 from bezant.local.options import PlatformOptions
-from bezant.local.plan import ProbeResult, ProcessSpec
-from bezant.local.ports import HOST, VALKEY_NODES
+from bezant.local.plan import AddedReplica, ProbeResult, ProcessSpec
+from bezant.local.ports import HOST, MAX_REPLICAS, VALKEY_NODES
 from bezant.local.postgres import MAX_CONNECTIONS
 from bezant.local.zones import zone_of_replica
 
@@ -28,6 +29,10 @@ LAPTOP_DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
 _KEPT_BACK = 40
 # what a user may set for every process, besides the settings of Bezant itself
 _PASSED_ON_PREFIXES = ("BEZANT_", "OTEL_", "AWS_", "PYTHON", "SSL_CERT_", "LC_")
+
+
+_OWN_COMMAND: Final = (sys.executable, "-m", "bezant.cli.serve_process")
+"""Not the `bezant` script: its command line's libraries would cost every service 0.1 s and 10 MB."""
 
 
 def replicas(options: PlatformOptions) -> list[tuple[str, int]]:
@@ -85,7 +90,10 @@ def inherited_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 def specs(options: PlatformOptions, shared: Mapping[str, str], depends_on: tuple[str, ...]) -> list[ProcessSpec]:
     """Return the processes."""
-    return [_spec(options, shared, depends_on, service, replica) for service, replica in replicas(options)]
+    return [
+        replica_spec(options, shared, depends_on, AddedReplica(service=service, replica=replica))
+        for service, replica in replicas(options)
+    ]
 
 
 def connection_cap(options: PlatformOptions) -> int:
@@ -93,18 +101,27 @@ def connection_cap(options: PlatformOptions) -> int:
 
     What is kept back is for the processes' control connections, provisioning, and an administrator.
     """
-    processes = sum(1 for service, _ in replicas(options) if SERVICES[service].schema is not None)
-    return max(10, (MAX_CONNECTIONS - _KEPT_BACK - 6 * len(replicas(options))) // max(1, processes))
+    most = {
+        service: options.replica_count(service) + options.spare_replicas.get(service, 0) for service in options.services
+    }
+    processes = sum(count for service, count in most.items() if SERVICES[service].schema is not None)
+    return max(10, (MAX_CONNECTIONS - _KEPT_BACK - 6 * sum(most.values())) // max(1, processes))
 
 
-def _spec(
-    options: PlatformOptions, shared: Mapping[str, str], depends_on: tuple[str, ...], service: str, replica: int
+def replica_spec(
+    options: PlatformOptions, shared: Mapping[str, str], depends_on: tuple[str, ...], added: AddedReplica
 ) -> ProcessSpec:
-    name = f"{service}-{replica}"
+    """Return the process of one replica. Raises `InvalidOptions` for a service or a number that there is not."""
+    service, replica, name = added.service, added.replica, added.name
+    if service not in options.services or not 0 <= replica < MAX_REPLICAS:
+        raise InvalidOptions(
+            f"there can be no replica {name}; services here are {', '.join(options.services)}, "
+            f"replicas are 0 to {MAX_REPLICAS - 1}"
+        )
     directory = DataDirectory(options.directory)
     port = options.ports.service(service, replica)
     zone = zone_of_replica(replica)
-    version = options.versions.get(service, bezant.__version__)
+    version = added.version or options.versions.get(service, bezant.__version__)
 
     async def probe(_pid: int) -> ProbeResult:
         return await _readiness(port)
@@ -112,8 +129,7 @@ def _spec(
     return ProcessSpec(
         name=name,
         role=SERVICES[service].name,
-        # not the `bezant` script: its command line's libraries would cost every service 0.1 s and 10 MB
-        command=[sys.executable, "-m", "bezant.cli.serve_process", service],
+        command=[*(added.command or _OWN_COMMAND), service],
         environment={
             # a user's own settings come first, so that what the platform knows better wins
             **LAPTOP_DEFAULTS,
@@ -128,6 +144,7 @@ def _spec(
             **options.environment,
             **options.service_environment.get(service, {}),
             **options.service_environment.get(name, {}),
+            **added.environment,
         },
         working_directory=directory.root,
         probe=probe,

@@ -11,11 +11,12 @@ from typing import Final
 
 import structlog
 
+from bezant.contracts.fleet import SERVICES
 from bezant.local import log_files
 from bezant.local.data_directory import DataDirectory, DirectoryLock
-from bezant.local.errors import PlatformError, StartFailed, UnknownProcess
+from bezant.local.errors import InvalidOptions, PlatformError, StartFailed, UnknownProcess
 from bezant.local.managed_process import ManagedProcess
-from bezant.local.plan import PlatformPlan, TaskSpec
+from bezant.local.plan import AddedReplica, PlatformPlan, ProcessSpec, TaskSpec
 from bezant.local.records import ProcessRecords
 from bezant.local.status import PlatformState, PlatformStatus, StepStatus
 
@@ -88,13 +89,17 @@ class Supervisor:
         for name in self._records.end_leftovers():
             _log.warning("ended a process that an earlier supervisor left behind", process=name)
         for spec in self._plan.processes:
-            self._processes[spec.name] = ManagedProcess(
-                spec,
-                self._records,
-                dependencies_ready=partial(self._all_ready, tuple(spec.depends_on)),
-                on_change=self._changed,
-            )
+            self._processes[spec.name] = self._managed(spec)
         _raise_file_limit()
+
+    def _managed(self, spec: ProcessSpec) -> ManagedProcess:
+        assert self._records is not None
+        return ManagedProcess(
+            spec,
+            self._records,
+            dependencies_ready=partial(self._all_ready, tuple(spec.depends_on)),
+            on_change=self._changed,
+        )
 
     def check_ports(self) -> None:
         """Raise `PortTaken` when something listens on a port that any process needs; nothing has started then."""
@@ -197,6 +202,35 @@ class Supervisor:
         await process.restart(environment)
         if self._plan.traffic is not None:
             await self._plan.traffic.admit(name)
+
+    async def add_replica(self, replica: AddedReplica) -> None:
+        """Start one more replica of a service. Raises `InvalidOptions` when it is there or cannot be."""
+        if self._plan.replica is None or self._plan.traffic is None:
+            raise InvalidOptions("this platform has no services to add a replica of")
+        if replica.name in self._processes:
+            raise InvalidOptions(f"there is a process {replica.name} already; choose another number")
+        process = self._managed(self._plan.replica(replica))
+        self._processes[replica.name] = process
+        await self._plan.traffic.add(replica)
+        process.launch().add_done_callback(_report_end)
+        self._changed()
+
+    async def remove_replica(self, name: str) -> None:
+        """Stop a replica gracefully and forget it. Raises `UnknownProcess`, `InvalidOptions` for other processes."""
+        process = self._process(name)
+        if process.spec.role not in SERVICES or self._plan.traffic is None:
+            raise InvalidOptions(f"{name} is no replica of a service")
+        await self._plan.traffic.withdraw(name)
+        await process.stop()
+        await self._plan.traffic.remove(name)
+        del self._processes[name]
+        self._changed()
+
+    async def split_traffic(self, service: str, weights: Mapping[str, int]) -> None:
+        """Split a service's requests over its arms. Raises `InvalidOptions` when an arm has no replica."""
+        if self._plan.traffic is None:
+            raise InvalidOptions("this platform has no gateway")
+        await self._plan.traffic.split(service, weights)
 
     def signal_process(self, name: str, number: signal.Signals) -> None:
         """Send a signal to one process; when it ends by it, it is started again. Raises `UnknownProcess`."""
