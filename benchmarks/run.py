@@ -21,9 +21,8 @@ from benchmarks.client import Load, Tenant
 from benchmarks.machine import describe_machine, pgbench
 from benchmarks.payment_load import caught_up, closed_loop
 from benchmarks.receiver import CountingReceiver
-from bezant.cli.admin import make_admin_key
-from bezant.cli.settings_of_platform import settings_of
 from bezant.local import footprint
+from bezant.local.administration import make_admin_key, settings_of
 from bezant.local.options import PlatformOptions
 from bezant.local.platform import LocalPlatform
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bezant.cli.admin import make_admin_key
-from bezant.cli.settings_of_platform import settings_of
 from bezant.client import BezantClient
+from bezant.local.administration import make_admin_key, settings_of
 from bezant.local.options import PlatformOptions
 from bezant.local.platform import LocalPlatform
 

@@ -10,10 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from bezant.cli.admin import make_admin_key
-from bezant.cli.settings_of_platform import settings_of
 from bezant.client import BezantClient
 from bezant.contracts.fleet import SERVICES
+from bezant.local.administration import make_admin_key, settings_of
 from bezant.local.options import PlatformOptions
 from bezant.local.platform import LocalPlatform
 

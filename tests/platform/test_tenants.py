@@ -13,11 +13,11 @@ import aiohttp
 import psycopg
 import pytest
 
-from bezant.cli.settings_of_platform import settings_of
 from bezant.client import ApiProblem, BezantClient
 from bezant.foundation.identity.api_keys import DEFAULT_SCOPES
 from bezant.foundation.secrets import SecretStore, open_secret_store, platform_secret_name
 from bezant.foundation.settings import Settings
+from bezant.local.administration import settings_of
 from bezant.local.platform import LocalPlatform
 
 from ..stores.fixtures import eventually

@@ -7,12 +7,10 @@ import typer
 
 from bezant.cli.keyring import Keyring
 from bezant.cli.platform import DEFAULT_DATA_DIR, DataDir
-from bezant.cli.settings_of_platform import settings_of
-from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.secrets import open_secret_store
 from bezant.foundation.settings import Settings
+from bezant.local.administration import make_admin_key, settings_of
 from bezant.services.audit.storage.tree_head_key import rotate_tree_head_key
-from bezant.services.tenant.operations.create_admin_key import create_admin_key
 
 app = typer.Typer(help="Administer the platform itself.", no_args_is_help=True)
 
@@ -52,12 +50,3 @@ def rotate_audit_key(
     settings = Settings() if from_settings else settings_of(data_dir)
     signing = asyncio.run(rotate_tree_head_key(open_secret_store(settings)))
     typer.echo(signing.public)
-
-
-async def make_admin_key(settings: Settings, name: str) -> str:
-    """Return a fresh administrator's key. Raises `ControlUnavailable`, `SecretMissing`."""
-    control = await ControlDatabase.open(service="tenant", settings=settings, secrets=open_secret_store(settings))
-    try:
-        return await create_admin_key(control, name=name)
-    finally:
-        await control.close()

@@ -11,10 +11,10 @@ from confluent_kafka import Consumer
 from bezant.cli.console import console
 from bezant.cli.platform import DEFAULT_DATA_DIR, DataDir
 from bezant.cli.session import AsJson
-from bezant.cli.settings_of_platform import settings_of
 from bezant.contracts.events import AGGREGATE_TOPICS, BROADCAST_TOPICS, ReceivedEvent, decode_event
 from bezant.foundation.events.kafka import kafka_configuration
 from bezant.foundation.secrets import open_secret_store
+from bezant.local.administration import settings_of
 
 app = typer.Typer(help="Watch events.", no_args_is_help=True)
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bezant.cli.admin import make_admin_key
 from bezant.cli.console import console, reported
 from bezant.cli.demo.check import TenantReport, check_tenant
 from bezant.cli.demo.play import Played, Player, onboard
@@ -19,8 +18,8 @@ from bezant.cli.demo.scenario import TenantScenario, load_scenario
 from bezant.cli.keyring import Keyring
 from bezant.cli.platform import DEFAULT_DATA_DIR, DataDir
 from bezant.cli.progress import progress
-from bezant.cli.settings_of_platform import settings_of
 from bezant.client import BezantClient
+from bezant.local.administration import make_admin_key, settings_of
 from bezant.local.data_directory import DataDirectory
 from bezant.local.options import DEFAULT_PORT_BASE, PlatformOptions
 from bezant.local.platform import LocalPlatform
