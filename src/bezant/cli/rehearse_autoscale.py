@@ -15,9 +15,10 @@ def autoscale(
     as_json: AsJson = False,
     report: ReportFile = None,
 ) -> None:
-    """Run the autoscaler's algorithm over the loads that the model tells of, and over its canary.
+    """Run the autoscalers' algorithms over the loads that the model tells of: pods, canary, and nodes.
 
-    Time is simulated. Exit code 1 when a told step is not reached, or when a canary drives replicas up.
+    Time is simulated. Exit code 1 when a told step is not reached, when a canary drives replicas up, or when the
+    node groups cannot hold the pods in time.
     """
     with reported_topology(as_json=as_json):
         topology = load(model)
@@ -25,4 +26,4 @@ def autoscale(
     if chosen is None or chosen.autoscaling is None:
         names = ", ".join(one.name for one in topology.services if one.autoscaling is not None)
         raise typer.BadParameter(f"{service} has no autoscaling in this model; {names} have", param_hint="--service")
-    finish(rehearse_autoscaling(model, chosen, chosen.autoscaling), as_json=as_json, report_file=report)
+    finish(rehearse_autoscaling(model, topology, chosen, chosen.autoscaling), as_json=as_json, report_file=report)

@@ -71,15 +71,6 @@ class Story:
     cpu_target: float
     outcomes: tuple[StepOutcome, ...]
     timeline: tuple[Moment, ...]
-    pods: tuple[PodLife, ...]
-    loads: tuple[Load, ...]
-    utilisation: tuple[tuple[int, float], ...]
-    """Seconds, and the mean CPU utilisation of the pods that were ready, in percent."""
-
-    @property
-    def end_seconds(self) -> int:
-        """When it was over."""
-        return self.loads[-1].end_seconds if self.loads else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +138,6 @@ def rehearse_story(scaling: Autoscaling, cpu_target: float) -> Story:
     fleet, now = _Fleet(), 0
     fleet.resize(0, scaling.min_replicas, start_seconds=0)
     timeline, outcomes = [Moment(0, scaling.min_replicas, scaling.min_replicas, 0.0, "the minimum")], []
-    loads: list[Load] = []
-    utilisation: list[tuple[int, float]] = []
     for step in scaling.story:
         if step.cpu_utilisation is None:
             continue
@@ -159,7 +148,6 @@ def rehearse_story(scaling: Autoscaling, cpu_target: float) -> Story:
         while now < quiet_until and now < began + _DAY_SECONDS:
             now += SYNC_SECONDS
             current = len(fleet.alive)
-            utilisation.append((now, round(load / max(1, fleet.ready(now)), 1)))
             decision = controller.decide(now, current, fleet.seen(now, load))
             if decision.replicas == current:
                 continue
@@ -170,8 +158,6 @@ def rehearse_story(scaling: Autoscaling, cpu_target: float) -> Story:
                 Moment(now, decision.replicas, fleet.ready(now), round(busy, 1), decision.proposals[0].arithmetic)
             )
         ready_at = None if decided_at is None else max(decided_at, *(pod.ready_seconds for pod in fleet.alive))
-        words = f"{step.cpu_utilisation:g} % of {step.replicas_before} pods"
-        loads.append(Load(began, now, words, load))
         outcomes.append(
             StepOutcome(
                 told=step,
@@ -181,7 +167,7 @@ def rehearse_story(scaling: Autoscaling, cpu_target: float) -> Story:
                 ready_after_seconds=None if ready_at is None else ready_at - began,
             )
         )
-    return Story(cpu_target, tuple(outcomes), tuple(timeline), tuple(fleet.ever), tuple(loads), tuple(utilisation))
+    return Story(cpu_target, tuple(outcomes), tuple(timeline))
 
 
 def explaining_targets(scaling: Autoscaling) -> Sequence[int]:

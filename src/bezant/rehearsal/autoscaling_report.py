@@ -11,16 +11,14 @@ from bezant.rehearsal.autoscaling import (
     rehearse_canary,
     rehearse_story,
 )
+from bezant.rehearsal.autoscaling_course import course_timeline, node_figures, node_promises, node_tables
+from bezant.rehearsal.autoscaling_nodes import rehearse_course
 from bezant.rehearsal.horizontal import SYNC_SECONDS
+from bezant.rehearsal.nodes import SCAN_SECONDS
 from bezant.rehearsal.report import (
-    Event,
     Figure,
-    Lane,
     Promise,
     Report,
-    Series,
-    Span,
-    State,
     Table,
     Timeline,
     now_text,
@@ -28,10 +26,11 @@ from bezant.rehearsal.report import (
 from bezant.rehearsal.report_numbers import duration_text
 from bezant.topology.assumptions import Assumptions
 from bezant.topology.model.delivery import Autoscaling
+from bezant.topology.model.deployment import Topology
 from bezant.topology.model.workloads import Service
 
 
-def rehearse_autoscaling(model: str, service: Service, scaling: Autoscaling) -> Report:
+def rehearse_autoscaling(model: str, topology: Topology, service: Service, scaling: Autoscaling) -> Report:
     """Return the report of one service: its story under the stated CPU target, or under the outermost that explain it.
 
     A step counts as reached when any of these targets reaches it: an unstated target may be any of them.
@@ -41,12 +40,15 @@ def rehearse_autoscaling(model: str, service: Service, scaling: Autoscaling) -> 
     targets = [scaling.cpu_target] if scaling.cpu_target is not None else sorted({*explaining[:1], *explaining[-1:]})
     stories = [rehearse_story(scaling, target) for target in targets]
     climbs = _climbs(service, scaling)
+    course = rehearse_course(topology, service, scaling, targets[0]) if targets else None
     figures = []
     if scaling.cpu_target is None:
         span = f"{explaining[0]} to {explaining[-1]}" if explaining else "none"
         figures.append(Figure("CPU targets that bring about every told step up", span, "%" if explaining else ""))
-    for story in stories[:1]:
-        figures += _figures(story)
+    if stories:
+        figures.append(Figure("fastest decision", _fastest_seconds(stories[0]), "s"))
+    if course is not None:
+        figures += node_figures(course)
     return Report(
         rehearsal="autoscale",
         title=f"Autoscaling of {service.name}",
@@ -60,12 +62,23 @@ def rehearse_autoscaling(model: str, service: Service, scaling: Autoscaling) -> 
             "scale-down window": f"{scaling.scale_down_stabilisation_minutes:g} min",
             "the controller looks every": f"{SYNC_SECONDS} s",
             "a new pod is ready after": f"{START_SECONDS} s",
+            "a new node takes pods after": f"{topology.node_autoscaler.provision_minutes.high:g} min",
+            "the node autoscaler looks every": f"{SCAN_SECONDS} s",
+            "node groups grow by": "least waste, balanced over the zones",
             "time": "simulated",
         },
-        promises=[*_promises(stories), *_canary_promises(climbs)],
+        promises=[
+            *_promises(stories),
+            *_canary_promises(climbs),
+            *(node_promises(course, topology) if course is not None else ()),
+        ],
         figures=figures,
-        tables=[*map(_story_table, stories), *([_canary_table(climbs)] if climbs else [])],
-        timeline=_timeline(stories) if stories else Timeline(),
+        tables=[
+            *map(_story_table, stories),
+            *([_canary_table(climbs)] if climbs else []),
+            *(node_tables(course) if course is not None else ()),
+        ],
+        timeline=course_timeline(course) if course is not None else Timeline(),
     )
 
 
@@ -99,12 +112,8 @@ def _canary_promises(climbs: Sequence[Climb]) -> Iterator[Promise]:
         yield Promise("A canary does not drive the number of pods up", not ratchets, f"{path} pods over its steps")
 
 
-def _figures(story: Story) -> Iterator[Figure]:
-    yield Figure("most pods", max(moment.replicas for moment in story.timeline), "pods")
-    decided = [one.decided_after_seconds for one in story.outcomes if one.decided_after_seconds is not None]
-    if decided:
-        yield Figure("fastest decision", min(decided), "s")
-    yield Figure("simulated time", duration_text(story.end_seconds))
+def _fastest_seconds(story: Story) -> int:
+    return min(one.decided_after_seconds for one in story.outcomes if one.decided_after_seconds is not None)
 
 
 def _story_table(story: Story) -> Table:
@@ -134,33 +143,3 @@ def _canary_table(climbs: Sequence[Climb]) -> Table:
     ]  # fmt: skip
     columns = ["weight", "canary pods", "(1 + weight) x utilisation / target", "pods", "verdict"]
     return Table("Memory during a canary", columns, rows)
-
-
-def _timeline(stories: Sequence[Story]) -> Timeline:
-    """Return the lanes of the first story, and the pods of all of them."""
-    story = stories[0]
-    loads = Lane("load", [Span(load.start_seconds, load.end_seconds, load.words, State.PHASE) for load in story.loads])
-    pods = []
-    for pod in story.pods:
-        end = story.end_seconds if pod.removed_seconds is None else pod.removed_seconds
-        spans = [Span(min(pod.ready_seconds, end), end, "", State.STABLE)]
-        if pod.ready_seconds > pod.created_seconds:
-            spans.insert(0, Span(pod.created_seconds, min(pod.ready_seconds, end), "", State.STARTING))
-        pods.append(Lane(pod.name, spans))
-    series = []
-    for one in stories:
-        points = [(float(moment.at_seconds), float(moment.replicas)) for moment in one.timeline]
-        points.append((float(one.end_seconds), points[-1][1]))
-        name = "pods" if len(stories) == 1 else f"target {one.cpu_target:g} %"
-        series.append(Series(name, "pods", points, panel="pods", is_stepped=True))
-    busy = [(float(at), value) for at, value in story.utilisation]
-    series.append(
-        Series("CPU of a ready pod", "% of request", busy, limit=story.cpu_target, limit_name="target", is_stepped=True)
-    )
-    before = [story.timeline[0].replicas, *(moment.replicas for moment in story.timeline)]
-    events = [
-        Event(moment.at_seconds, f"{was} to {moment.replicas} pods: {moment.reason}", "change")
-        for was, moment in zip(before, story.timeline, strict=False)
-        if was != moment.replicas
-    ]
-    return Timeline([loads, *pods], series, events)

@@ -65,6 +65,11 @@ def schedule(nodes: list[Node], pods: Iterable[Pod]) -> list[Pending]:
     return pending
 
 
+def why_not(nodes: list[Node], node: Node, pod: Pod) -> str | None:
+    """Return the first filter that keeps the pod from that node among these nodes, or None when it may run there."""
+    return _why_not(nodes, node, pod, [(rule, _spread_counts(nodes, pod, rule)) for rule in pod.placement.spread])
+
+
 def place(node: Node, pod: Pod) -> None:
     """Bind the pod to the node."""
     node.free = node.free.plus(pod.request, -1)
