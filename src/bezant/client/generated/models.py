@@ -1321,6 +1321,7 @@ class StepAnswer(TypedDict):
     error: str | None
     finished_at: str | None
     name: str
+    progress: str | None
     started_at: str | None
     status: Literal["pending", "running", "done", "failed", "compensated"]
 

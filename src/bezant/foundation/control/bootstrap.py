@@ -8,14 +8,22 @@ them and may connect to that tenant's database only.
 
 import base64
 import secrets as random_secrets
-from collections.abc import Mapping
-from typing import Any
 
-import psycopg
 from psycopg import AsyncConnection, sql
 
-from bezant.contracts.fleet import SERVICES, TENANT_SERVICES
-from bezant.foundation.database.migrations import control_migrations, digest, migrate, tenant_migrations
+from bezant.contracts.fleet import SERVICES
+from bezant.foundation.control.cluster import (
+    Administrator,
+    credential_of,
+    ensure_database,
+    ensure_group_roles,
+    ensure_login,
+    ensure_provisioner,
+    ensure_role,
+    ensure_template,
+    template_name,
+)
+from bezant.foundation.database.migrations import control_migrations, migrate, tenant_migrations
 from bezant.foundation.identity.certificates import self_signed_certificate
 from bezant.foundation.identity.internal_tokens import new_signing_key
 from bezant.foundation.secrets import (
@@ -27,32 +35,23 @@ from bezant.foundation.secrets import (
     verifying_secret_name,
 )
 
-PROVISIONER = "bezant_provisioner"
 CLIENT_NAME = "bezant-webhooks"
 """How Bezant calls itself to receivers of webhooks that ask for a certificate."""
-Administrator = Mapping[str, Any]
-"""Connection parameters (host, port, user, password, sslmode...) of a role that may create roles and databases."""
-
-
-def template_name() -> str:
-    """Return the name of the template database for the tenant migrations of this version."""
-    return f"bezant_template_{digest(tenant_migrations())}"
 
 
 async def prepare_platform(administrator: Administrator, *, control_database: str, secrets: SecretStore) -> list[str]:
     """Make everything that the services need before they start, and return what was done, a line each."""
     done = await _prepare_keys(secrets)
     async with await AsyncConnection.connect(dbname="postgres", autocommit=True, **administrator) as connection:
-        password = await _credential(secrets, platform_secret_name("provisioner"), PROVISIONER)
-        await _ensure_login(connection, PROVISIONER, password, "CREATEDB CREATEROLE")
+        await ensure_provisioner(connection, secrets)
         for group in ("bezant_control_tenant", "bezant_control_service"):
-            await _ensure_role(connection, group)
-        if await _ensure_database(connection, control_database):
+            await ensure_role(connection, group)
+        if await ensure_database(connection, control_database):
             done.append(f"created the database {control_database}")
         for service in SERVICES:
             user = f"bezant_control_{service}_user"
-            password = await _credential(secrets, control_secret_name(service), user)
-            await _ensure_login(connection, user, password, "")
+            password = await credential_of(secrets, control_secret_name(service), user)
+            await ensure_login(connection, user, password, "")
             group = "bezant_control_tenant" if service == "tenant" else "bezant_control_service"
             await connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(user)))
             await connection.execute(
@@ -117,21 +116,9 @@ async def _prepare_tenant_databases(
     credential = await secrets.read(platform_secret_name("provisioner"))
     provisioner = {**administrator, "user": credential["user"], "password": credential["password"]}
     async with await AsyncConnection.connect(dbname="postgres", autocommit=True, **provisioner) as connection:
-        for service in TENANT_SERVICES:
-            # Created by the provisioner, who thereby may grant them (PostgreSQL 16: CREATEROLE's admin option).
-            await _ensure_role(connection, f"bezant_{service.schema}")
-        name = template_name()
-        building = f"{name}_building"
-        if not await _database_exists(connection, name):
-            # Built under another name, so that a half-migrated template is never cloned.
-            await connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(building)))
-            await _ensure_database(connection, building)
-            async with await AsyncConnection.connect(dbname=building, **provisioner) as template:
-                await migrate(template, tenant_migrations())
-            await connection.execute(
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(building), sql.Identifier(name))
-            )
-            done.append(f"made the template database {name}")
+        await ensure_group_roles(connection)
+        if await ensure_template(connection, provisioner):
+            done.append(f"made the template database {template_name()}")
     async with await AsyncConnection.connect(dbname=control_database, **administrator) as control:
         rows = await (
             await control.execute("SELECT writer_host, writer_port, database_name FROM control.placements")
@@ -141,50 +128,3 @@ async def _prepare_tenant_databases(
         async with await AsyncConnection.connect(dbname=database, **target) as connection:
             done += [f"{database}: {applied}" for applied in await migrate(connection, tenant_migrations())]
     return done
-
-
-async def _credential(secrets: SecretStore, name: str, user: str) -> str:
-    """Return the password in the secret, made on first use."""
-    try:
-        return (await secrets.read(name))["password"]
-    except SecretMissing:
-        password = random_secrets.token_urlsafe(32)
-        await secrets.write(name, {"user": user, "password": password})
-        return password
-
-
-async def _ensure_role(connection: AsyncConnection[Any], name: str) -> None:
-    cursor = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
-    if await cursor.fetchone() is None:
-        try:
-            await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
-        except psycopg.errors.DuplicateObject:
-            # Another process prepares the same cluster at this moment.
-            return
-
-
-async def _ensure_login(connection: AsyncConnection[Any], name: str, password: str, attributes: str) -> None:
-    await _ensure_role(connection, name)
-    # Hashed here, so that neither the server nor its log ever sees the password.
-    verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
-    await connection.execute(
-        sql.SQL("ALTER ROLE {} LOGIN {} PASSWORD {}").format(
-            sql.Identifier(name),
-            sql.SQL(attributes),
-            sql.Literal(verifier),
-        )
-    )
-
-
-async def _database_exists(connection: AsyncConnection[Any], name: str) -> bool:
-    cursor = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-    return await cursor.fetchone() is not None
-
-
-async def _ensure_database(connection: AsyncConnection[Any], name: str) -> bool:
-    if await _database_exists(connection, name):
-        return False
-    await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    # Roles are cluster-wide: without this every tenant's role could connect to every database.
-    await connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
-    return True

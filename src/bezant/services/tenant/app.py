@@ -13,7 +13,7 @@ from bezant.services.tenant.identity_provider import IdentityProvider
 from bezant.services.tenant.operations.read_export import keep_removing
 from bezant.services.tenant.operations.sign_in import SignIn
 from bezant.services.tenant.provisioning.exports import Exports
-from bezant.services.tenant.provisioning.shared_cluster import SharedCluster
+from bezant.services.tenant.provisioning.open_provisioner import open_provisioner
 from bezant.services.tenant.sagas.runner import SagaRunner
 from bezant.services.tenant.sagas.steps import Steps
 from bezant.services.tenant.settings import TenantSettings
@@ -25,10 +25,11 @@ def build(context: ServiceContext) -> ServiceParts:
     """Return the parts of the tenant service."""
     settings = TenantSettings()
     exports = Exports(Path(settings.export_dir), settings.export_retention_days)
+    provisioner = open_provisioner(context.settings, settings, context.control, context.secrets)
     steps = Steps(
         context.control,
         context.secrets,
-        SharedCluster(context.settings, context.secrets),
+        provisioner,
         context.relay,
         fleet_timeout_seconds=settings.fleet_timeout_seconds,
         exports=exports,
@@ -44,7 +45,7 @@ def build(context: ServiceContext) -> ServiceParts:
             await asyncio.sleep(_OUTBOX_SECONDS)
 
     async def remove_exports() -> None:
-        await keep_removing(context.control, exports)
+        await keep_removing(context.control, exports, provisioner)
 
     def announce() -> None:
         context.relay.wake(CONTROL_TENANT)

@@ -1,5 +1,7 @@
 """Settings of the tenant service, `BEZANT_TENANT_...` in the environment."""
 
+from typing import Literal
+
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -12,6 +14,8 @@ class TenantSettings(BaseSettings):
     saga_lease_seconds: float = 6.0
     """After so long without a sign of life its runner counts as gone, and another carries a saga on."""
     tiers: str = "shared"
+    provisioner: Literal["postgres", "aurora"] = "postgres"
+    """Where tenant databases come from: the control database's server, or Aurora clusters (`BEZANT_AURORA_...`)."""
 
     export_dir: str = ".bezant/exports"
     """Where the data of closed tenants is exported to; shared by the replicas of the tenant service."""

@@ -71,6 +71,7 @@ class StepAnswer(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
+    progress: str | None = Field(description="How far a long step has come, such as the making of a cluster")
 
 
 class OperationAnswer(BaseModel):

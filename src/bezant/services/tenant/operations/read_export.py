@@ -13,6 +13,7 @@ from bezant.contracts.problems import Problem
 from bezant.foundation.control.database import ControlDatabase
 from bezant.services.tenant.domain.problems import ExportNotFound
 from bezant.services.tenant.provisioning.exports import Exports
+from bezant.services.tenant.provisioning.provisioner import Provisioner
 from bezant.services.tenant.sagas.steps import ACTOR, QUERIES
 from bezant.services.tenant.storage.acts import record_act
 
@@ -49,10 +50,11 @@ async def export_file(control: ControlDatabase, exports: Exports, tenant_id: UUI
     return path
 
 
-async def remove_exports_that_are_over(control: ControlDatabase, exports: Exports) -> int:
-    """Remove what has been kept for long enough, and return how many exports."""
+async def remove_exports_that_are_over(control: ControlDatabase, exports: Exports, provisioner: Provisioner) -> int:
+    """Remove what has been kept for long enough, the database's final snapshot too, and return how many exports."""
     removed = 0
     for (tenant_id,) in await control.fetch_all(QUERIES["exports_over"]):
+        await provisioner.remove_final_snapshot(tenant_id)
         await asyncio.to_thread(shutil.rmtree, exports.directory(tenant_id), ignore_errors=True)
         async with control.transaction() as connection:
             await connection.execute(QUERIES["remove_export"], {"tenant_id": tenant_id})
@@ -64,11 +66,11 @@ async def remove_exports_that_are_over(control: ControlDatabase, exports: Export
     return removed
 
 
-async def keep_removing(control: ControlDatabase, exports: Exports) -> None:
+async def keep_removing(control: ControlDatabase, exports: Exports, provisioner: Provisioner) -> None:
     """Look every hour, until cancelled."""
     while True:
         try:
-            await remove_exports_that_are_over(control, exports)
-        except (Problem, OSError) as error:
+            await remove_exports_that_are_over(control, exports, provisioner)
+        except (Problem, OSError, RuntimeError) as error:
             _log.info("exports are looked at again later: %s", error)
         await asyncio.sleep(_LOOK_SECONDS)

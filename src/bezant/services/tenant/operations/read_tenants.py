@@ -37,6 +37,7 @@ class StepState:
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
+    progress: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ async def get_operation(control: ControlDatabase, tenant_id: UUID, kind: Kind) -
     steps = []
     for position, name in enumerate(STEPS[kind]):
         if position in stored:
-            _, _, status, attempts, started_at, finished_at, error = stored[position]
-            steps.append(StepState(name, status, attempts, started_at, finished_at, error))
+            _, _, status, attempts, started_at, finished_at, error, progress = stored[position]
+            steps.append(StepState(name, status, attempts, started_at, finished_at, error, progress))
         else:
-            steps.append(StepState(name, "pending", 0, None, None, None))
+            steps.append(StepState(name, "pending", 0, None, None, None, None))
     return OperationState(row[0], row[1], row[2], row[3], row[4], row[5], steps)

@@ -1,11 +1,17 @@
 """What a provisioner does for the sagas. Every method is idempotent: it may have been cut off half-way before."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
 from bezant.services.tenant.provisioning.export import Manifest
+from bezant.services.tenant.provisioning.inventory import Resource
+
+Report = Callable[[str], Awaitable[None]]
+"""Says how far a step has come, for whoever watches the operation. Raises when the operation is not ours any more, so
+that nothing is made after another process has taken it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +38,16 @@ class Placement:
 class Provisioner(Protocol):
     """Makes and removes tenant databases and their roles. Failures raise; the saga retries, then compensates."""
 
-    async def provision_database(self, tenant_id: UUID) -> Placement:
-        """Create the tenant's database, which nobody but its own roles can connect to."""
+    async def provision_database(self, tenant_id: UUID, *, tier: str, report: Report) -> Placement:
+        """Create the tenant's database, which nobody but its own roles can connect to.
+
+        Raises `GivenUp` when trying again now would not help.
+        """
 
     async def run_migrations(self, placement: Placement) -> list[str]:
         """Bring the database to this version's schema and return what was applied."""
 
-    async def create_roles(self, tenant_id: UUID, placement: Placement, *, slot: str) -> None:
+    async def create_roles(self, tenant_id: UUID, *, slot: str) -> None:
         """Create one role for each service that may connect to this database; nobody can log in with it yet."""
 
     async def set_password(self, tenant_id: UUID, schema: str, *, slot: str, password: str) -> str:
@@ -53,5 +62,14 @@ class Provisioner(Protocol):
     async def export_database(self, tenant_id: UUID, placement: Placement, directory: Path) -> Manifest | None:
         """Write everything in the tenant's database to a directory; None when there is no database any more."""
 
-    async def drop_database(self, tenant_id: UUID) -> None:
-        """Remove the tenant's database and whoever is connected to it."""
+    async def drop_database(self, tenant_id: UUID, *, final_snapshot: bool, report: Report) -> None:
+        """Remove the tenant's database, whoever is connected to it, and what was made for this tenant alone.
+
+        A `final_snapshot` is kept where there are snapshots, until `remove_final_snapshot`.
+        """
+
+    async def remove_final_snapshot(self, tenant_id: UUID) -> None:
+        """Remove what `drop_database` kept; nothing to remove is not an error."""
+
+    async def inventory(self) -> list[Resource]:
+        """Return everything that was made for tenants and is there now."""

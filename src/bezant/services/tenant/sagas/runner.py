@@ -19,13 +19,16 @@ from bezant.contracts.problems import Problem
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.failpoints import failpoint
 from bezant.foundation.telemetry.logging import mask
+from bezant.services.tenant.domain.failures import GivenUp
 from bezant.services.tenant.domain.steps import STEPS, Kind
-from bezant.services.tenant.sagas.steps import QUERIES, FleetNotReady, Operation, Steps
+from bezant.services.tenant.provisioning.provisioner import Report
+from bezant.services.tenant.sagas.steps import QUERIES, Operation, Steps
 
 _log = logging.getLogger(__name__)
 _RENEWALS_PER_LEASE = 3
 _ATTEMPTS = 5
 _BACK_OFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
+_UNDO_BACK_OFF_SECONDS = (*_BACK_OFF_SECONDS, 5.0, 10.0, 30.0)
 _SCAN_SECONDS = 1.0
 
 
@@ -137,6 +140,19 @@ class SagaRunner:
         await self._control.execute(QUERIES["finish_operation"], {"id": operation.id, "status": "succeeded"})
         self._on_change(operation.tenant_id)
 
+    def _reporter(self, operation: Operation, position: int) -> Report:
+        """Return what a step says its progress to. It raises `_LeaseLost` when the operation is not ours any more."""
+
+        async def report(progress: str) -> None:
+            row = await self._control.fetch_one(
+                QUERIES["report_progress"],
+                {"id": operation.id, "position": position, "holder": self._holder, "progress": progress},
+            )
+            if row is None:
+                raise _LeaseLost
+
+        return report
+
     async def _attempt(self, operation: Operation, position: int, step: str) -> str | None:
         """Do one step, again if it fails for a passing reason. Returns why it failed for good, or None."""
         reason = ""
@@ -149,15 +165,17 @@ class SagaRunner:
             await self._control.execute(QUERIES["begin_step"], parameters)
             failpoint(f"{operation.kind}.before_{step}")
             try:
-                await self._steps.forward[step](operation)
+                await self._steps.forward[step](operation, self._reporter(operation, position))
+            except _LeaseLost:
+                raise
             except Exception as error:
-                waited_enough = isinstance(error, FleetNotReady)
-                reason = str(error) if waited_enough else mask(f"{type(error).__name__}: {error}")
+                for_good = isinstance(error, GivenUp)
+                reason = str(error) if for_good else mask(f"{type(error).__name__}: {error}")
                 _log.warning("%s of tenant %s failed at %s: %s", operation.kind, operation.tenant_id, step, reason)
                 await self._control.execute(
                     QUERIES["finish_step"], {**parameters, "status": "failed", "error": reason[:500]}
                 )
-                if waited_enough:
+                if for_good:
                     return reason
                 continue
             failpoint(f"{operation.kind}.after_{step}")
@@ -190,16 +208,21 @@ class SagaRunner:
             if undo is None or status == "compensated":
                 continue
             attempt = 0
+            report = self._reporter(operation, position)
             while True:
                 await self._hold(operation)
                 failpoint(f"{operation.kind}.before_undoing_{step}")
                 try:
-                    await undo(operation)
+                    await undo(operation, report)
                     break
+                except _LeaseLost:
+                    raise
                 except Exception as error:
                     # Nothing may be left behind: this goes on until it works, visibly.
-                    _log.warning("undoing %s of tenant %s failed: %s", step, operation.tenant_id, mask(str(error)))
-                    await asyncio.sleep(_BACK_OFF_SECONDS[min(attempt, len(_BACK_OFF_SECONDS) - 1)])
+                    reason = mask(str(error))
+                    _log.warning("undoing %s of tenant %s failed: %s", step, operation.tenant_id, reason)
+                    await report(f"undoing it has failed and is tried again: {reason}"[:500])
+                    await asyncio.sleep(_UNDO_BACK_OFF_SECONDS[min(attempt, len(_UNDO_BACK_OFF_SECONDS) - 1)])
                     attempt += 1
             failpoint(f"{operation.kind}.after_undoing_{step}")
             await self._control.execute(

@@ -21,9 +21,10 @@ from bezant.foundation.events.relay import Relay
 from bezant.foundation.failpoints import failpoint
 from bezant.foundation.secrets import SecretStore, tenant_secret, tenant_secret_name
 from bezant.foundation.tenancy.transaction import TenantTransaction
+from bezant.services.tenant.domain.failures import FleetNotReady
 from bezant.services.tenant.domain.steps import Kind, credential_slot
 from bezant.services.tenant.provisioning.exports import Exports
-from bezant.services.tenant.provisioning.provisioner import Placement, Provisioner
+from bezant.services.tenant.provisioning.provisioner import Placement, Provisioner, Report
 
 QUERIES = load_queries("bezant.services.tenant.storage", "queries.sql")
 ACTOR = "service:tenant"
@@ -31,10 +32,6 @@ CONTROL_OUTBOX = UUID(int=0)
 _SERVICES = [service.name for service in TENANT_SERVICES]
 _POLL_SECONDS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5)
 _log = logging.getLogger(__name__)
-
-
-class FleetNotReady(RuntimeError):
-    """Some services have not connected to the tenant's database yet. The message names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +42,10 @@ class Operation:
     tenant_id: UUID
     kind: Kind
     request: dict[str, Any]
+
+
+Step = Callable[[Operation, Report], Awaitable[None]]
+"""Does or undoes one step, and says meanwhile how far it has come."""
 
 
 class Steps:
@@ -66,7 +67,7 @@ class Steps:
         self._relay = relay
         self._fleet_timeout_seconds = fleet_timeout_seconds
         self._exports = exports
-        self.forward: dict[str, Callable[[Operation], Awaitable[None]]] = {
+        self.forward: dict[str, Step] = {
             "provision_database": self._provision_database,
             "run_migrations": self._run_migrations,
             "create_roles": self._create_roles,
@@ -81,7 +82,7 @@ class Steps:
             "drop_database": self._drop_database,
             "close": self._close,
         }
-        self.backward: dict[str, Callable[[Operation], Awaitable[None]]] = {
+        self.backward: dict[str, Step] = {
             "publish_event": self._publish_failure,
             "store_credentials": self._delete_credentials,
             "create_roles": self._drop_roles,
@@ -101,8 +102,10 @@ class Steps:
             return 1
         return int(operation.request["credential_version"])
 
-    async def _provision_database(self, operation: Operation) -> None:
-        placement = await self._provisioner.provision_database(operation.tenant_id)
+    async def _provision_database(self, operation: Operation, report: Report) -> None:
+        row = await self._control.fetch_one(QUERIES["get_tenant"], {"id": operation.tenant_id})
+        assert row is not None
+        placement = await self._provisioner.provision_database(operation.tenant_id, tier=row[3], report=report)
         failpoint(f"{operation.kind}.database_provisioned")
         await self._control.execute(
             QUERIES["insert_placement"],
@@ -116,14 +119,14 @@ class Steps:
             },
         )
 
-    async def _run_migrations(self, operation: Operation) -> None:
+    async def _run_migrations(self, operation: Operation, _: Report) -> None:
         await self._provisioner.run_migrations(await self.placement(operation.tenant_id))
 
-    async def _create_roles(self, operation: Operation) -> None:
+    async def _create_roles(self, operation: Operation, _: Report) -> None:
         slot = credential_slot(await self.version_of(operation))
-        await self._provisioner.create_roles(operation.tenant_id, await self.placement(operation.tenant_id), slot=slot)
+        await self._provisioner.create_roles(operation.tenant_id, slot=slot)
 
-    async def _store_credentials(self, operation: Operation) -> None:
+    async def _store_credentials(self, operation: Operation, _: Report) -> None:
         placement = await self.placement(operation.tenant_id)
         slot = credential_slot(await self.version_of(operation))
 
@@ -146,7 +149,7 @@ class Steps:
 
         await asyncio.gather(*(store(service.name, service.schema or "") for service in TENANT_SERVICES))
 
-    async def _publish_event(self, operation: Operation) -> None:
+    async def _publish_event(self, operation: Operation, _: Report) -> None:
         try:
             placement = await self.placement(operation.tenant_id)
         except LookupError:
@@ -182,7 +185,7 @@ class Steps:
         failpoint(f"{operation.kind}.event_written")
         self._relay.wake(CONTROL_OUTBOX)
 
-    async def _await_fleet(self, operation: Operation) -> None:
+    async def _await_fleet(self, operation: Operation, _: Report) -> None:
         published = await self._control.fetch_one(
             QUERIES["step_finished_at"], {"id": operation.id, "step": "publish_event"}
         )
@@ -205,25 +208,25 @@ class Steps:
             names = sorted({instance or f"any instance of {service}" for service, instance in missing})
             raise FleetNotReady(f"not connected to the tenant's database: {', '.join(names)}") from error
 
-    async def _activate(self, operation: Operation) -> None:
+    async def _activate(self, operation: Operation, _: Report) -> None:
         async with self._control.transaction() as connection:
             await connection.execute(QUERIES["set_status"], {"id": operation.tenant_id, "status": "active"})
             data = TenantStateChanged(tenant_id=operation.tenant_id)
             await emit(connection, operation.tenant_id, "tenant.activated", data)
         self._relay.wake(CONTROL_OUTBOX)
 
-    async def _retire_roles(self, operation: Operation) -> None:
+    async def _retire_roles(self, operation: Operation, _: Report) -> None:
         old = credential_slot(await self.version_of(operation) - 1)
         await self._provisioner.retire_roles(operation.tenant_id, slot=old)
 
-    async def _delete_credentials(self, operation: Operation) -> None:
+    async def _delete_credentials(self, operation: Operation, _: Report) -> None:
         for service in _SERVICES:
             await self._secrets.delete(tenant_secret_name(operation.tenant_id, service))
 
-    async def _drop_roles(self, operation: Operation) -> None:
+    async def _drop_roles(self, operation: Operation, _: Report) -> None:
         await self._provisioner.drop_roles(operation.tenant_id)
 
-    async def _export_data(self, operation: Operation) -> None:
+    async def _export_data(self, operation: Operation, _: Report) -> None:
         try:
             placement = await self.placement(operation.tenant_id)
             manifest = await self._provisioner.export_database(
@@ -245,19 +248,21 @@ class Steps:
             },
         )
 
-    async def _drop_database(self, operation: Operation) -> None:
-        await self._provisioner.drop_database(operation.tenant_id)
+    async def _drop_database(self, operation: Operation, report: Report) -> None:
+        # An onboarding that failed has left nothing worth keeping.
+        final_snapshot = operation.kind is Kind.OFFBOARDING
+        await self._provisioner.drop_database(operation.tenant_id, final_snapshot=final_snapshot, report=report)
         failpoint(f"{operation.kind}.database_dropped")
         await self._provisioner.drop_roles(operation.tenant_id)
         await self._control.execute(QUERIES["delete_placement"], {"tenant_id": operation.tenant_id})
 
-    async def _publish_failure(self, operation: Operation) -> None:
+    async def _publish_failure(self, operation: Operation, _: Report) -> None:
         async with self._control.transaction() as connection:
             data = TenantStateChanged(tenant_id=operation.tenant_id)
             await emit(connection, operation.tenant_id, "tenant.onboarding_failed", data)
         self._relay.wake(CONTROL_OUTBOX)
 
-    async def _close(self, operation: Operation) -> None:
+    async def _close(self, operation: Operation, _: Report) -> None:
         async with self._control.transaction() as connection:
             await connection.execute(QUERIES["set_status"], {"id": operation.tenant_id, "status": "closed"})
             data = TenantStateChanged(tenant_id=operation.tenant_id)

@@ -171,7 +171,7 @@ WHERE id = %(id)s AND lease_holder = %(holder)s AND finished_at IS NULL RETURNIN
 
 -- name: operation_steps
 -- What has been done of an operation.
-SELECT position, step, status, attempts, started_at, finished_at, error
+SELECT position, step, status, attempts, started_at, finished_at, error, progress
 FROM control.operation_steps WHERE operation_id = %(id)s ORDER BY position
 
 -- name: latest_operation
@@ -191,6 +191,14 @@ ON CONFLICT (operation_id, position) DO UPDATE
 UPDATE control.operation_steps SET status = %(status)s, error = %(error)s,
   finished_at = CASE WHEN %(status)s = 'failed' THEN finished_at ELSE clock_timestamp() END
 WHERE operation_id = %(id)s AND position = %(position)s
+
+-- name: report_progress
+-- How far the step in hand has come; no row means that another runner has taken over.
+UPDATE control.operation_steps SET progress = %(progress)s
+WHERE operation_id = %(id)s AND position = %(position)s
+  AND EXISTS (SELECT 1 FROM control.operations
+              WHERE id = %(id)s AND lease_holder = %(holder)s AND finished_at IS NULL)
+RETURNING position
 
 -- name: compensate_operation
 -- From here on the operation's steps are undone.
@@ -213,8 +221,37 @@ SELECT writer_host, writer_port, reader_host, reader_port, database_name
 FROM control.placements WHERE tenant_id = %(tenant_id)s
 
 -- name: delete_placement
--- The tenant has no database any more.
+-- The tenant has no database any more, and its cluster has room again.
+WITH assignment AS (DELETE FROM control.cluster_assignments WHERE tenant_id = %(tenant_id)s)
 DELETE FROM control.placements WHERE tenant_id = %(tenant_id)s
+
+-- name: lock_assignments
+-- One process at a time counts the tenants of the clusters and adds one.
+SELECT pg_advisory_xact_lock(hashtext('bezant cluster assignments'))
+
+-- name: get_assignment
+-- Which cluster the tenant's database is (to be) on, and for how many seconds it has been so.
+SELECT tier, region, cluster, extract(epoch FROM clock_timestamp() - assigned_at)::float8
+FROM control.cluster_assignments WHERE tenant_id = %(tenant_id)s
+
+-- name: insert_assignment
+-- The tenant's database is to be on this cluster.
+INSERT INTO control.cluster_assignments (tenant_id, tier, region, cluster)
+VALUES (%(tenant_id)s, %(tier)s, %(region)s, %(cluster)s)
+
+-- name: assignments_by_cluster
+-- How many tenants each cluster of a region has.
+SELECT cluster, count(*) FROM control.cluster_assignments WHERE region = %(region)s GROUP BY cluster
+
+-- name: tenants_of_resources
+-- Whom databases, clusters and secrets may belong to: tenants that are not gone, or whose end is under way.
+SELECT t.id FROM control.tenants t
+WHERE t.status NOT IN ('closed', 'failed')
+   OR EXISTS (SELECT 1 FROM control.operations o WHERE o.tenant_id = t.id AND o.finished_at IS NULL)
+
+-- name: tenants_with_kept_exports
+-- Closed tenants of which something is still kept.
+SELECT tenant_id FROM control.exports WHERE removed_at IS NULL
 
 -- name: credential_version
 -- Which credential the tenant's services use.
