@@ -18,6 +18,7 @@ from bezant.topology.model.network import NodeGroup, Region
 from infrastructure.encryption import encryption_key
 from infrastructure.identities import identities
 from infrastructure.network import NetworkStack
+from infrastructure.roles import service_role
 
 LOG_TYPES: Final = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 LOG_DAYS: Final = 365
@@ -51,23 +52,6 @@ class ClusterStack(cdk.Stack):
         self._add_ons()
         self._identities()
 
-    def _role(self, name: str, service: str, policies: tuple[str, ...], *, tag_session: bool = False) -> iam.CfnRole:
-        return iam.CfnRole(
-            self,
-            name,
-            assume_role_policy_document={
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": f"{service}.amazonaws.com"},
-                        "Action": ["sts:AssumeRole", "sts:TagSession"] if tag_session else "sts:AssumeRole",
-                    }
-                ],
-            },
-            managed_policy_arns=[f"arn:{self.partition}:iam::aws:policy/{policy}" for policy in policies],
-        )
-
     def _cluster(self) -> eks.CfnCluster:
         name = self._region.cluster.name
         log_group = logs.CfnLogGroup(
@@ -78,7 +62,7 @@ class ClusterStack(cdk.Stack):
             retention_in_days=LOG_DAYS,
             kms_key_id=self.key.key_arn,
         )
-        role = self._role("ClusterRole", "eks", ("AmazonEKSClusterPolicy",))
+        role = service_role(self, "ClusterRole", "eks", managed=("AmazonEKSClusterPolicy",))
         cluster = eks.CfnCluster(
             self,
             "Cluster",
@@ -108,11 +92,11 @@ class ClusterStack(cdk.Stack):
             bootstrap_self_managed_addons=False,
             deletion_protection=True,
         )
-        cluster.add_dependency(log_group)
+        cluster.add_resource_dependency(log_group)
         return cluster
 
     def _nodes(self) -> None:
-        role = self._role("NodeRole", "ec2", NODE_POLICIES)
+        role = service_role(self, "NodeRole", "ec2", managed=NODE_POLICIES)
         for group in self._region.cluster.node_groups:
             template = self._launch_template(group)
             for zone in self._region.availability_zones:
@@ -168,10 +152,10 @@ class ClusterStack(cdk.Stack):
             "env": {"WARM_ENI_TARGET": str(self._region.cluster.warm_eni_target)},
         }
         roles = {
-            "vpc-cni": ("aws-node", self._role("CniRole", "pods.eks", CNI_POLICIES, tag_session=True)),
+            "vpc-cni": ("aws-node", self._pod_role("CniRole", *CNI_POLICIES)),
             "aws-ebs-csi-driver": (
                 "ebs-csi-controller-sa",
-                self._role("VolumesRole", "pods.eks", ("service-role/AmazonEBSCSIDriverPolicy",), tag_session=True),
+                self._pod_role("VolumesRole", "service-role/AmazonEBSCSIDriverPolicy"),
             ),
         }
         for name, configuration in (
@@ -199,6 +183,9 @@ class ClusterStack(cdk.Stack):
                 ],
             )
 
+    def _pod_role(self, name: str, *policies: str) -> iam.CfnRole:
+        return service_role(self, name, "pods.eks", managed=policies, tag_session=True)
+
     def _replicas(self, workload: str) -> int:
         one = next(one for one in self._topology.platform if one.name == workload)
         return one.replicas if self._region.role == "primary" else one.standby_replicas or one.replicas
@@ -211,12 +198,9 @@ class ClusterStack(cdk.Stack):
             account=self.account,
             cluster=self._region.cluster.name,
         ).items():
-            role = self._role(f"Role-{namespace}-{account}", "pods.eks", (), tag_session=True)
-            role.policies = [
-                iam.CfnRole.PolicyProperty(
-                    policy_name="needs", policy_document={"Version": "2012-10-17", "Statement": statements}
-                )
-            ]
+            role = service_role(
+                self, f"Role-{namespace}-{account}", "pods.eks", statements=statements, tag_session=True
+            )
             eks.CfnPodIdentityAssociation(
                 self,
                 f"Identity-{namespace}-{account}",

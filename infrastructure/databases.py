@@ -3,11 +3,9 @@
 In the secondary region a cluster is headless but for one instance that follows; it has no credentials of its own.
 """
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -16,22 +14,14 @@ from constructs import Construct
 from bezant.topology.model.data_stores import AuroraTier
 from bezant.topology.model.deployment import Topology
 from bezant.topology.model.network import Region
+from infrastructure.aurora import AuroraCluster, cluster_name, writer_zones
 from infrastructure.encryption import encryption_key
 from infrastructure.network import NetworkStack
+from infrastructure.roles import service_role
 
 ADMINISTRATOR: Final = "bezant_administrator"
-MONITORING_SECONDS: Final = 60
-
-
-def writer_zones(tier: AuroraTier) -> Iterator[str]:
-    """Return the zone of each cluster's writer, in the order of the clusters."""
-    for zone, writers in tier.writers_by_zone.items():
-        yield from [zone] * writers
-
-
-def cluster_name(tier: AuroraTier, number: int) -> str:
-    """Return the name of a cluster in both regions: `bezant-shared-3`; the control cluster is only one."""
-    return "bezant-control" if tier.tier == "control" else f"bezant-{tier.tier}-{number}"
+ROTATION_HOURS: Final = "2h"
+"""The window in which a password is replaced, at the beginning of a day (UTC)."""
 
 
 class DatabaseStack(cdk.Stack):
@@ -56,21 +46,12 @@ class DatabaseStack(cdk.Stack):
             db_subnet_group_description="Bezant: isolated subnets of every zone",
             subnet_ids=list(network.isolated.values()),
         )
-        self._monitoring = iam.CfnRole(
-            self,
-            "MonitoringRole",
-            assume_role_policy_document={
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": "monitoring.rds.amazonaws.com"},
-                        "Action": "sts:AssumeRole",
-                    }
-                ],
-            },
-            managed_policy_arns=[f"arn:{self.partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"],
+        self._monitoring = service_role(
+            self, "MonitoringRole", "monitoring.rds", managed=("service-role/AmazonRDSEnhancedMonitoringRole",)
         )
+        if region.role == "primary":
+            # expands into the functions that rotate passwords
+            self.add_transform("AWS::SecretsManager-2024-09-16")
         for tier in region.aurora:
             if not tier.alternative:
                 self._tier(tier)
@@ -91,54 +72,38 @@ class DatabaseStack(cdk.Stack):
             },
         )
         for number, zone in enumerate(writer_zones(tier), start=1):
-            self._cluster(tier, number, zone, parameters)
+            self._cluster(tier, cluster_name(tier, number), zone, parameters)
 
     def _cluster(
-        self, tier: AuroraTier, number: int, writer_zone: str, parameters: rds.CfnDBClusterParameterGroup
+        self, tier: AuroraTier, name: str, writer_zone: str, parameters: rds.CfnDBClusterParameterGroup
     ) -> None:
-        name = cluster_name(tier, number)
         primary = self._region.role == "primary"
         global_cluster = self._global_cluster(tier, name) if primary and self._topology.secondary is not None else None
-        own: dict[str, Any] = {}
-        if primary:
-            secret = self._administrator(name)
-            own = {
-                "master_username": ADMINISTRATOR,
-                "master_user_password": cdk.Fn.sub(
-                    f"{{{{resolve:secretsmanager:${{{secret.logical_id}}}:SecretString:password}}}}"
-                ),
-            }
-        cluster = rds.CfnDBCluster(
-            self,
-            f"Cluster-{name}",
-            engine="aurora-postgresql",
-            engine_version=tier.engine_version,
-            db_cluster_identifier=name,
-            # created by the primary's stack; the name is the same everywhere
-            global_cluster_identifier=global_cluster.ref if global_cluster else (None if primary else name),
-            source_region=None if primary else self._topology.primary.name,
-            db_subnet_group_name=self._subnets.ref,
-            db_cluster_parameter_group_name=parameters.ref,
-            vpc_security_group_ids=[self._network.store_groups["databases"].attr_group_id],
-            storage_encrypted=True,
-            kms_key_id=self.key.key_arn,
-            storage_type="aurora-iopt1" if tier.storage == "io_optimized" else None,
-            backup_retention_period=self._topology.backups.automated_retention_days,
-            copy_tags_to_snapshot=True,
-            deletion_protection=True,
-            enable_cloudwatch_logs_exports=["postgresql"],
-            enable_iam_database_authentication=False,
-            **own,
+        secret = self._administrator(name) if primary else None
+        password = (
+            "" if secret is None else f"{{{{resolve:secretsmanager:${{{secret.logical_id}}}:SecretString:password}}}}"
         )
-        cluster.apply_removal_policy(cdk.RemovalPolicy.SNAPSHOT)
-        for instance, zone in enumerate(self._instance_zones(tier, writer_zone)):
-            self._instance(cluster, tier, f"{name}-{instance}", zone, promotion_tier=min(instance, 1))
-
-    def _instance_zones(self, tier: AuroraTier, writer_zone: str) -> list[str]:
-        """Return the writer's zone, then the next ones for its readers."""
-        zones = self._region.availability_zones
-        start = zones.index(writer_zone)
-        return [zones[(start + step) % len(zones)] for step in range(1 + tier.readers_per_cluster)]
+        one = AuroraCluster(
+            self,
+            name,
+            region=self._region,
+            tier=tier,
+            writer_zone=writer_zone,
+            subnet_group=self._subnets.ref,
+            security_group=self._network.store_groups["databases"].attr_group_id,
+            parameter_group=parameters.ref,
+            monitoring_role_arn=self._monitoring.attr_arn,
+            key=self.key,
+            backup_days=self._topology.backups.automated_retention_days,
+            # created by the primary's stack; the name is the same everywhere
+            global_cluster=global_cluster.ref if global_cluster else (None if primary else name),
+            source_region=None if primary else self._topology.primary.name,
+            master_username=None if secret is None else ADMINISTRATOR,
+            master_user_password=None if secret is None else cdk.Fn.sub(password),
+        )
+        if secret is not None:
+            secret.kms_key_id = one.key.key_arn
+            self._rotation(name, secret, one.cluster, one.key)
 
     def _global_cluster(self, tier: AuroraTier, name: str) -> rds.CfnGlobalCluster:
         return rds.CfnGlobalCluster(
@@ -159,7 +124,6 @@ class DatabaseStack(cdk.Stack):
             f"Administrator-{name}",
             # bezant/administrator/control is what the chart's `installation.secrets.administrator` names
             name=f"bezant/administrator/{name.removeprefix('bezant-')}",
-            kms_key_id=self.key.key_arn,
             generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
                 secret_string_template=f'{{"username": "{ADMINISTRATOR}"}}',
                 generate_string_key="password",
@@ -173,22 +137,33 @@ class DatabaseStack(cdk.Stack):
         secret.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         return secret
 
-    def _instance(
-        self, cluster: rds.CfnDBCluster, tier: AuroraTier, name: str, zone: str, *, promotion_tier: int
-    ) -> None:
-        rds.CfnDBInstance(
+    def _rotation(self, name: str, secret: secretsmanager.CfnSecret, cluster: rds.CfnDBCluster, key: kms.Key) -> None:
+        """Replace the password by Secrets Manager's own function, which it makes in the network of the nodes."""
+        days = self._topology.security.credential_rotation_days
+        if days is None:
+            return
+        # writes host, port and engine into the secret, by which the function finds the database
+        attachment = secretsmanager.CfnSecretTargetAttachment(
             self,
-            f"Instance-{name}",
-            db_instance_identifier=name,
-            db_cluster_identifier=cluster.ref,
-            engine="aurora-postgresql",
-            db_instance_class=tier.instance_class,
-            availability_zone=zone,
-            promotion_tier=promotion_tier,
-            publicly_accessible=False,
-            auto_minor_version_upgrade=True,
-            enable_performance_insights=True,
-            performance_insights_kms_key_id=self.key.key_arn,
-            monitoring_interval=MONITORING_SECONDS,
-            monitoring_role_arn=self._monitoring.attr_arn,
+            f"AdministratorOf-{name}",
+            secret_id=secret.ref,
+            target_id=cluster.ref,
+            target_type="AWS::RDS::DBCluster",
         )
+        schedule = secretsmanager.CfnRotationSchedule(
+            self,
+            f"Rotation-{name}",
+            secret_id=secret.ref,
+            rotate_immediately_on_update=False,
+            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(
+                duration=ROTATION_HOURS, schedule_expression=f"rate({days} days)"
+            ),
+            hosted_rotation_lambda=secretsmanager.CfnRotationSchedule.HostedRotationLambdaProperty(
+                rotation_type="PostgreSQLSingleUser",
+                rotation_lambda_name=f"rotate-{name}",
+                kms_key_arn=key.key_arn,
+                vpc_subnet_ids=",".join(self._network.nodes.values()),
+                vpc_security_group_ids=self._network.rotation_group.attr_group_id,
+            ),
+        )
+        schedule.add_resource_dependency(attachment)

@@ -3,17 +3,16 @@
 The names are those of `bezant.foundation.secrets`; docs/operations/install.md has the same table for people.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from bezant.topology.model.deployment import Topology
+from infrastructure.roles import Statement
 
 SERVICES: Final = "bezant"
 OBSERVABILITY: Final = "bezant-observability"
 READ: Final = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")
 WRITE: Final = ("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:DeleteSecret",
                 "secretsmanager:TagResource")  # fmt: skip
-Statement = Mapping[str, Any]
 Identity = tuple[str, str]
 """A namespace and a service account."""
 

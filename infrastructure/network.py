@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from bezant.topology.model.network import Region, Subnet, SubnetTier
 from infrastructure.encryption import encryption_key
+from infrastructure.roles import service_role
 
 INTERFACE_ENDPOINTS: Final = (
     "secretsmanager", "kms", "sts", "eks", "eks-auth", "ec2", "ecr.api", "ecr.dkr", "elasticloadbalancing",
@@ -23,11 +23,15 @@ INTERFACE_ENDPOINTS: Final = (
 STORE_PORTS: Final = {"databases": 5432, "cache": 6379, "broker": 9096}
 _ROLE_TAGS: Final[dict[str, str]] = {"public": "kubernetes.io/role/elb", "nodes": "kubernetes.io/role/internal-elb"}
 """By which the load balancer controller finds subnets."""
-FLOW_LOG_DAYS: Final = 90
+_ROTATION_REACHES: Final[tuple[tuple[str, int, SubnetTier], ...]] = (
+    ("databases", STORE_PORTS["databases"], "isolated"),
+    ("endpoints", 443, "nodes"),
+)
+FLOW_LOG_DAYS: Final = 365
 
 
 class NetworkStack(cdk.Stack):
-    """A VPC with its subnets; `nodes` and `isolated` are subnet ids by zone."""
+    """A VPC with its subnets; `public`, `nodes` and `isolated` are subnet ids by zone."""
 
     def __init__(self, scope: Construct, construct_id: str, *, region: Region, **kwargs: Any) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -42,10 +46,12 @@ class NetworkStack(cdk.Stack):
             tags=[cdk.CfnTag(key="Name", value=region.network.vpc_name)],
         )
         self._subnets = {(one.tier, one.zone): self._subnet(one) for one in region.network.subnets}
+        self.public = self._by_zone("public")
         self.nodes = self._by_zone("nodes")
         self.isolated = self._by_zone("isolated")
         self._routes()
         self.store_groups = {name: self._store_group(name, port) for name, port in STORE_PORTS.items()}
+        self.rotation_group = self._rotation_group()
         self._endpoints()
         self._flow_logs()
 
@@ -75,7 +81,7 @@ class NetworkStack(cdk.Stack):
         public = ec2.CfnRouteTable(self, "Routes-public", vpc_id=self.vpc.ref)
         ec2.CfnRoute(
             self, "Route-public", route_table_id=public.ref, destination_cidr_block="0.0.0.0/0", gateway_id=gateway.ref
-        ).add_dependency(attached)
+        ).add_resource_dependency(attached)
         gateways = {zone: self._nat_gateway(zone, attached) for zone in self._region.network.nat_gateway_zones}
         self._tables = {("public", zone): public for zone in self._region.availability_zones}
         for zone in self._region.availability_zones:
@@ -96,7 +102,7 @@ class NetworkStack(cdk.Stack):
 
     def _nat_gateway(self, zone: str, attached: ec2.CfnVPCGatewayAttachment) -> ec2.CfnNatGateway:
         address = ec2.CfnEIP(self, f"Address-{zone}", domain="vpc")
-        address.add_dependency(attached)
+        address.add_resource_dependency(attached)
         return ec2.CfnNatGateway(
             self,
             f"Nat-{zone}",
@@ -131,6 +137,22 @@ class NetworkStack(cdk.Stack):
     def _store_group(self, name: str, port: int) -> ec2.CfnSecurityGroup:
         return self._group(name, f"Bezant {name}: from pods alone", port)
 
+    def _rotation_group(self) -> ec2.CfnSecurityGroup:
+        """Return the group of the functions that replace passwords: to the databases and to Secrets Manager alone."""
+        return ec2.CfnSecurityGroup(
+            self,
+            "SecurityGroup-rotation",
+            group_description="Bezant password rotation: to the databases and to the endpoints of AWS alone",
+            vpc_id=self.vpc.ref,
+            security_group_egress=[
+                ec2.CfnSecurityGroup.EgressProperty(
+                    ip_protocol="tcp", from_port=port, to_port=port, cidr_ip=cidr, description=f"rotation to {to}"
+                )
+                for to, port, tier in _ROTATION_REACHES
+                for cidr in self._cidrs(tier)
+            ],
+        )
+
     def _endpoints(self) -> None:
         group = self._group("endpoints", "Bezant endpoints of AWS: from pods and nodes alone", 443)
         for service in INTERFACE_ENDPOINTS:
@@ -161,34 +183,13 @@ class NetworkStack(cdk.Stack):
             retention_in_days=FLOW_LOG_DAYS,
             kms_key_id=self.key.key_arn,
         )
-        role = iam.CfnRole(
+        write = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+        role = service_role(
             self,
             "FlowLogsRole",
-            assume_role_policy_document={
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
-                        "Action": "sts:AssumeRole",
-                    }
-                ],
-            },
-            policies=[
-                iam.CfnRole.PolicyProperty(
-                    policy_name="write",
-                    policy_document={
-                        "Version": "2012-10-17",
-                        "Statement": [
-                            {
-                                "Effect": "Allow",
-                                "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-                                "Resource": group.attr_arn,
-                            }
-                        ],
-                    },
-                )
-            ],
+            "vpc-flow-logs",
+            statements=[{"Effect": "Allow", "Action": write, "Resource": group.attr_arn}],
+            only_this_account=True,
         )
         ec2.CfnFlowLog(
             self,

@@ -69,7 +69,7 @@ class StoreStack(cdk.Stack):
         group = elasticache.CfnUserGroup(
             self, "CacheUsers", engine="valkey", user_group_id="bezant", user_ids=[user.user_id]
         )
-        group.add_dependency(user)
+        group.add_resource_dependency(user)
         subnets = elasticache.CfnSubnetGroup(
             self,
             "CacheSubnets",
@@ -107,7 +107,7 @@ class StoreStack(cdk.Stack):
             security_group_ids=[self._network.store_groups["cache"].attr_group_id],
             auto_minor_version_upgrade=True,
         )
-        cache.add_dependency(group)
+        cache.add_resource_dependency(group)
 
     def _broker(self, kafka: Kafka) -> None:
         configuration = msk.CfnConfiguration(

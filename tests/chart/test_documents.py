@@ -60,8 +60,10 @@ def test_objects_and_commands_in_a_runbook_exist(path: Path) -> None:
     text = path.read_text("utf-8")
     manifests = Manifests.of("us-east-1 active")
     kinds = {"deploy": "Deployment", "job": "Job", "externalsecret": "ExternalSecret", "hpa": "HorizontalPodAutoscaler",
-             "ingress": "Ingress"}  # fmt: skip
-    for kind, name in re.findall(r"\b(deploy|job|externalsecret|hpa|ingress)[/ ]([a-z]+(?:-[a-z]+)*)\b", text):
+             "targetgroupbinding": "TargetGroupBinding"}  # fmt: skip
+    for kind, name in re.findall(
+        r"\b(deploy|job|externalsecret|hpa|targetgroupbinding)[/ ]([a-z]+(?:-[a-z]+)*)\b", text
+    ):
         if name not in ("and", "for", "in", "is", "can", "n", "of", "the") and f"{kind},{name}" not in text:
             manifests.get(kinds[kind], name)
     for kind, name in re.findall(r"app\.kubernetes\.io/(name)=([a-z]+)", text):

@@ -76,7 +76,7 @@ def test_secrets_come_first_and_the_load_balancer_last() -> None:
     order = [
         wave("SecretStore", "aws"), wave("ExternalSecret", "platform-kafka"), wave("NetworkPolicy", "default-deny"),
         wave("Deployment", "transaction"), wave("Rollout", "payment"), wave("Deployment", "gateway"),
-        wave("Ingress", "gateway"),
+        wave("TargetGroupBinding", "gateway"),
     ]  # fmt: skip
     assert order == sorted(set(order))
     assert wave("Rollout", "fraud") < wave("Rollout", "payment")

@@ -147,9 +147,9 @@ MUTATIONS: dict[str, Change] = {
     "no pause before SIGTERM": _set("Deployment", "audit", f"{_CONTAINER}/lifecycle/preStop/sleep/seconds", 0),
     "too short a grace": _set("Deployment", "audit", f"{_POD}/terminationGracePeriodSeconds", 30),
     "a gateway that ends before it is left": _set("Deployment", "gateway", f"{_CONTAINER}/lifecycle/preStop/sleep/seconds", 20),
-    "the load balancer's own delay": lambda manifests: manifests.get("Ingress", "gateway")["metadata"]["annotations"].update(
-        {"alb.ingress.kubernetes.io/target-group-attributes": "deregistration_delay.timeout_seconds=300"}
-    ),
+    "requests to the gateway's health port": _set("TargetGroupBinding", "gateway", "spec/serviceRef/port", "status"),
+    "requests to nodes instead of pods": _set("TargetGroupBinding", "gateway", "spec/targetType", "instance"),
+    "requests to another service": _set("TargetGroupBinding", "gateway", "spec/serviceRef/name", "account"),
     "one pod a zone": _set(
         "Rollout", "payment", f"{_POD}/affinity/podAntiAffinity",
         {"requiredDuringSchedulingIgnoredDuringExecution": _ZONE_APART},

@@ -11,7 +11,7 @@ from infrastructure.app import build
 from bezant.topology.loading import load_model
 from bezant.topology.model.deployment import Topology
 
-from .checks import COUNTS, Templates
+from .checks.templates import COUNTS, PARTS, Templates
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +34,10 @@ def templates(assembly: Path, model: Topology) -> Callable[[], Templates]:
             (assembly / f"Bezant-{region.name}-{part}.template.json").read_text("utf-8")
         )
         for region in model.regions
-        for part in ("network", "cluster", "databases", "stores")
+        for part in PARTS
     }
+    dns = f"{model.primary.name}/dns"
+    read[dns] = json.loads((assembly / f"Bezant-{dns.replace('/', '-')}.template.json").read_text("utf-8"))
     kept = pickle.dumps(read)
     return lambda: pickle.loads(kept)
 

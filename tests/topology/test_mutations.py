@@ -212,6 +212,13 @@ MUTATIONS: list[tuple[str, Any, str]] = [
     ("recovery.drill_every_days", None, "recovery-unmeasured"),
     ("recovery.drill_every_days", 400, "recovery-unmeasured"),
     ("recovery.in_region_failover_seconds", 600, "recovery-time"),
+    # edge
+    ("edge.health_checks.interval_seconds", 30, "health-check-slow"),
+    ("edge.health_checks.failure_threshold", 10, "health-check-slow"),
+    ("edge.firewall.requests_per_address", 10_000, "firewall-below-peak"),
+    ("edge.firewall.requests_per_key", 10_000, "firewall-below-peak"),
+    ("edge.firewall.window_seconds", 600, "firewall-below-peak"),
+    ("usage.peak_payments_per_second", 200.0, "firewall-below-peak"),
     # bill
     ("usage.log_gigabytes", 20_000, "budget-exceeded"),
     ("usage.custom_metrics", 20_000, "budget-exceeded"),
@@ -244,7 +251,12 @@ NO_DEFECT: dict[str, str] = {
     "node_autoscaler.provision_minutes.low": "only the slow end matters",
     "pools.idle_seconds": "bounded by the service's own settings",
     "pools.checkout_timeout_seconds": "bounded by the service's own settings",
-    "usage.peak_payments_per_second": "planning figure; scaling follows CPU",
+    "edge.access_log_days": "how long logs are kept is not derivable",
+    "observability.log_retention_days": "how long logs are kept is not derivable",
+    "observability.alarms.cpu_percent": "when somebody is called is a choice",
+    "observability.alarms.connections_percent": "when somebody is called is a choice",
+    "observability.alarms.storage_percent": "when somebody is called is a choice",
+    "observability.alarms.replica_lag_seconds": "when somebody is called is a choice",
 }
 
 

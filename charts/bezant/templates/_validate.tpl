@@ -13,7 +13,7 @@ with the root.
 {{- fail (printf "services.%s: not given; add -f charts/bezant/values/%s/%s.yaml" . $values.region.name .) }}
 {{- end }}
 {{- end }}
-{{- $stated := dict "installation.registry" $values.installation.registry "installation.certificateArn" $values.installation.certificateArn "installation.endpoints.controlDatabase" $values.installation.endpoints.controlDatabase "installation.endpoints.kafkaBootstrap" $values.installation.endpoints.kafkaBootstrap "installation.endpoints.valkey" $values.installation.endpoints.valkey "installation.secrets.administrator" $values.installation.secrets.administrator }}
+{{- $stated := dict "installation.registry" $values.installation.registry "installation.targetGroupArn" $values.installation.targetGroupArn "installation.endpoints.controlDatabase" $values.installation.endpoints.controlDatabase "installation.endpoints.kafkaBootstrap" $values.installation.endpoints.kafkaBootstrap "installation.endpoints.valkey" $values.installation.endpoints.valkey "installation.secrets.administrator" $values.installation.secrets.administrator }}
 {{- range $name, $value := $stated }}
 {{- if not $value }}
 {{- fail (printf "%s: not given; it belongs to this AWS account, docs/operations/install.md says where it comes from" $name) }}

@@ -1,6 +1,5 @@
 """What every pod promises: no rights, probes, an orderly end, a budget, and only settings that the code knows."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -184,12 +183,23 @@ def check_probes_and_ending(manifests: Manifests, model: Topology) -> Iterator[s
     yield from _ending("gateway", gateway, 0)
     (proxy,) = pod_spec(gateway)["containers"]
     pause = proxy.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    attributes = manifests.get("Ingress", "gateway")["metadata"]["annotations"][
-        "alb.ingress.kubernetes.io/target-group-attributes"
-    ]
-    delay = re.fullmatch(r"deregistration_delay\.timeout_seconds=(\d+)", attributes)
-    if delay is None or int(delay[1]) >= pause:
-        yield f"the gateway ends after {pause} s, while the load balancer still sends to it: {attributes}"
+    balancers = [one for region in model.regions for one in region.load_balancers if one.targets == "gateway"]
+    delay = max(one.deregistration_delay_seconds for one in balancers)
+    if delay >= pause:
+        yield f"the gateway ends after {pause} s, while the load balancer still sends to it for {delay:g} s"
+
+
+def check_target_group(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """The load balancer of the stacks gets the addresses of the gateway's pods, at the port that speaks TLS."""
+    spec = manifests.get("TargetGroupBinding", "gateway")["spec"]
+    service = manifests.get("Service", spec["serviceRef"]["name"])
+    ports = {one["name"]: one["targetPort"] for one in service["spec"]["ports"]}
+    if spec.get("targetType") != "ip" or ports.get(spec["serviceRef"]["port"]) != "https":
+        yield f"the load balancer sends to {spec['serviceRef']}"
+    if service["spec"]["selector"] != manifests.get("Deployment", "gateway")["spec"]["selector"]["matchLabels"]:
+        yield f"the load balancer sends to the pods of {service['spec']['selector']}"
+    if ":targetgroup/bezant-gateway/" not in spec["targetGroupARN"]:
+        yield f"the stacks make no target group {spec['targetGroupARN']}"
 
 
 def _ending(name: str, workload: Manifest, own_seconds: int) -> Iterator[str]:

@@ -7,6 +7,13 @@ from pydantic import Field
 from bezant.topology.model.base import Count, Name, Part, Positive, Seconds
 
 
+class ServerlessCapacity(Part):
+    """Between how many capacity units (about 2 GiB of memory each) Aurora Serverless v2 scales an instance."""
+
+    low: float = Field(ge=0.5, le=256)
+    high: float = Field(ge=1, le=256)
+
+
 class AuroraTier(Part):
     """Aurora PostgreSQL clusters of one kind. `shared`: many tenants' databases on each; `dedicated`: one each."""
 
@@ -22,6 +29,12 @@ class AuroraTier(Part):
     backup_gigabytes: Count | None = None
     alternative: bool = Field(False, description="the same tenants drawn a second time in another way; not billed")
     serverless: bool = Field(False, description="the document also says Aurora Serverless v2")
+    serverless_capacity: ServerlessCapacity | None = Field(
+        None, description="scales between these and is planned and billed as `instance_class`; null: provisioned"
+    )
+    key_per_cluster: bool = Field(
+        False, description="a KMS key for each cluster, so that one tenant's can be ended alone"
+    )
 
     @property
     def instances(self) -> int:

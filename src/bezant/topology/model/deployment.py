@@ -5,7 +5,9 @@ from pydantic import Field
 from bezant.topology.model.base import Count, Name, Part
 from bezant.topology.model.data_stores import Backups, ConnectionPools, Secrets, Security, Topic
 from bezant.topology.model.delivery import Recovery
+from bezant.topology.model.edge import Edge
 from bezant.topology.model.network import Region
+from bezant.topology.model.observability import Observability
 from bezant.topology.model.statements import Statements, Usage
 from bezant.topology.model.workloads import NodeAutoscaler, Service, Sidecar, Workload
 
@@ -29,6 +31,8 @@ class Topology(Part):
     security: Security
     backups: Backups
     recovery: Recovery
+    edge: Edge | None = Field(None, description="firewall and health checks; null: not stated")
+    observability: Observability | None = None
     usage: Usage
     statements: Statements = Statements()
 

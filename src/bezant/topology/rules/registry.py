@@ -12,6 +12,7 @@ from bezant.topology.rules import (  # noqa: F401 - importing a module registers
     bill,
     canary,
     connections,
+    edge,
     events,
     network,
     nodes,

@@ -1,0 +1,194 @@
+"""Changes for the worse, each of which some check must notice."""
+# ruff: noqa: E501
+
+from collections.abc import Callable
+from typing import Any
+
+from .checks.templates import Templates
+
+
+def _set(place: str, kind: str, path: str, value: Any) -> Callable[[Templates], None]:
+    """Set a property of the first resource of a type; None takes it away, and a list's number is a place in it."""
+
+    def change(made: Templates) -> None:
+        resources = made[place]["Resources"].values()
+        one = next(one for one in resources if one["Type"] == f"AWS::{kind}")
+        here: Any = one["Properties"]
+        *parents, last = path.split("/")
+        for step in parents:
+            here = here[int(step)] if isinstance(here, list) else here[step]
+        key = int(last) if isinstance(here, list) else last
+        if value is None:
+            del here[key]
+        else:
+            here[key] = value
+
+    return change
+
+
+def _remove(place: str, kind: str) -> Callable[[Templates], None]:
+    def change(made: Templates) -> None:
+        resources = made[place]["Resources"]
+        del resources[next(name for name, one in resources.items() if one["Type"] == f"AWS::{kind}")]
+
+    return change
+
+
+def _role(change: Callable[[dict[str, Any]], None]) -> Callable[[Templates], None]:
+    """Change the role of the payment service in the primary region."""
+
+    def whole(made: Templates) -> None:
+        resources = made["us-east-1/cluster"]["Resources"]
+        (association,) = (
+            one["Properties"]
+            for one in resources.values()
+            if one["Type"] == "AWS::EKS::PodIdentityAssociation" and one["Properties"]["ServiceAccount"] == "payment"
+        )
+        change(resources[association["RoleArn"]["Fn::GetAtt"][0]]["Properties"])
+
+    return whole
+
+
+def _statement(properties: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = properties["Policies"][0]["PolicyDocument"]["Statement"][0]
+    return found
+
+
+NETWORK, CLUSTER, DATABASES = "us-east-1/network", "us-east-1/cluster", "us-east-1/databases"
+STORES, EDGE, DNS = "us-east-1/stores", "us-east-1/edge", "us-east-1/dns"
+_ROUTE_OUT = {
+    "Type": "AWS::EC2::Route",
+    "Properties": {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": {"Ref": "Natuseast1a"}},
+}
+
+
+def _isolated_way_out(made: Templates) -> None:
+    resources = made[NETWORK]["Resources"]
+    table = next(name for name in resources if name.startswith("Routesisolated"))
+    route = {**_ROUTE_OUT["Properties"], "RouteTableId": {"Ref": table}}
+    resources["WayOut"] = {"Type": "AWS::EC2::Route", "Properties": route}
+
+
+def _check(name: str, path: str, value: Any) -> Callable[[Templates], None]:
+    """Set a property of a health check by the beginning of its logical id."""
+
+    def change(made: Templates) -> None:
+        resources = made[DNS]["Resources"]
+        here = next(one for key, one in resources.items() if key.startswith(name))["Properties"]["HealthCheckConfig"]
+        if value is None:
+            del here[path]
+        else:
+            here[path] = value
+
+    return change
+
+
+def _shared_key(made: Templates) -> None:
+    """Encrypt a tenant's own cluster with the key of the others."""
+    resources = [
+        one["Properties"] for one in made[DATABASES]["Resources"].values() if one["Type"] == "AWS::RDS::DBCluster"
+    ]
+    named = {one["DBClusterIdentifier"]: one for one in resources}
+    named["bezant-dedicated-1"]["KmsKeyId"] = named["bezant-control"]["KmsKeyId"]
+
+
+MUTATIONS: dict[str, Callable[[Templates], None]] = {
+    "another network": _set(NETWORK, "EC2::VPC", "CidrBlock", "10.9.0.0/16"),
+    "a subnet elsewhere": _set(NETWORK, "EC2::Subnet", "CidrBlock", "10.0.99.0/24"),
+    "public addresses": _set(NETWORK, "EC2::Subnet", "MapPublicIpOnLaunch", True),
+    "one NAT gateway less": _remove(NETWORK, "EC2::NatGateway"),
+    "databases with a way out": _isolated_way_out,
+    "a store open to the internet": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupIngress/0/CidrIp", "0.0.0.0/0"),
+    "a store open on every port": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupIngress/0/ToPort", 65535),
+    "a store that may reach anything": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupEgress/0", {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}),
+    "no endpoint": _remove(NETWORK, "EC2::VPCEndpoint"),
+    "an endpoint by another name": _set(NETWORK, "EC2::VPCEndpoint", "PrivateDnsEnabled", False),
+    "no flow logs": _remove(NETWORK, "EC2::FlowLog"),
+    "flow logs of what was refused alone": _set(NETWORK, "EC2::FlowLog", "TrafficType", "REJECT"),
+    "logs without encryption": _set(NETWORK, "Logs::LogGroup", "KmsKeyId", None),
+    "logs for ever": _set(CLUSTER, "Logs::LogGroup", "RetentionInDays", None),
+    "a key that never rotates": _set(DATABASES, "KMS::Key", "EnableKeyRotation", False),
+    "a cluster reached from the internet": _set(CLUSTER, "EKS::Cluster", "ResourcesVpcConfig/EndpointPublicAccess", True),
+    "cluster secrets in plain": _set(CLUSTER, "EKS::Cluster", "EncryptionConfig", None),
+    "a cluster without an audit log": _set(CLUSTER, "EKS::Cluster", "Logging/ClusterLogging/EnabledTypes/1", None),
+    "a maker who administers": _set(CLUSTER, "EKS::Cluster", "AccessConfig/BootstrapClusterCreatorAdminPermissions", True),
+    "another version of Kubernetes": _set(CLUSTER, "EKS::Cluster", "Version", "1.33"),
+    "smaller machines": _set(CLUSTER, "EKS::Nodegroup", "InstanceTypes/0", "t3.large"),
+    "fewer nodes": _set(CLUSTER, "EKS::Nodegroup", "ScalingConfig/MinSize", 1),
+    "spot machines": _set(CLUSTER, "EKS::Nodegroup", "CapacityType", "SPOT"),
+    "nodes without their label": _set(CLUSTER, "EKS::Nodegroup", "Labels", {"bezant.dev/node-group": "other"}),
+    "a node group less": _remove(CLUSTER, "EKS::Nodegroup"),
+    "credentials of the node for pods": _set(CLUSTER, "EC2::LaunchTemplate", "LaunchTemplateData/MetadataOptions/HttpPutResponseHopLimit", 2),
+    "plain volumes": _set(CLUSTER, "EC2::LaunchTemplate", "LaunchTemplateData/BlockDeviceMappings/0/Ebs/Encrypted", False),
+    "nobody enforces network policies": lambda made: [
+        one["Properties"].update(ConfigurationValues="{}")
+        for one in made[CLUSTER]["Resources"].values()
+        if one["Type"] == "AWS::EKS::Addon" and one["Properties"]["AddonName"] == "vpc-cni"
+    ] and None,
+    "no identity": _remove(CLUSTER, "EKS::PodIdentityAssociation"),
+    "a role for every secret": _role(lambda role: _statement(role).update(Resource="*")),
+    "a role for every action": _role(lambda role: _statement(role).update(Action="secretsmanager:*")),
+    "a role for another service's secrets": _role(
+        lambda role: _statement(role).update(Resource="arn:aws:secretsmanager:us-east-1:1:secret:bezant/tenants/*")
+    ),
+    "a role that writes": _role(lambda role: _statement(role)["Action"].append("secretsmanager:PutSecretValue")),
+    "a role for nodes": _role(
+        lambda role: role["AssumeRolePolicyDocument"]["Statement"][0].update(Principal={"Service": "ec2.amazonaws.com"})
+    ),
+    "a role with a policy of AWS": _role(lambda role: role.update(ManagedPolicyArns=["arn:aws:iam::aws:policy/AdministratorAccess"])),
+    "plain databases": _set(DATABASES, "RDS::DBCluster", "StorageEncrypted", False),
+    "databases that are deleted by mistake": _set(DATABASES, "RDS::DBCluster", "DeletionProtection", False),
+    "backups of a day": _set(DATABASES, "RDS::DBCluster", "BackupRetentionPeriod", 1),
+    "a password in the template": _set(DATABASES, "RDS::DBCluster", "MasterUserPassword", "hunter2"),
+    "a cluster of one region": _set(DATABASES, "RDS::DBCluster", "GlobalClusterIdentifier", None),
+    "a replica less": _remove(DATABASES, "RDS::DBInstance"),
+    "a smaller instance": _set(DATABASES, "RDS::DBInstance", "DBInstanceClass", "db.t4g.medium"),
+    "a writer in another zone": _set(DATABASES, "RDS::DBInstance", "AvailabilityZone", "us-east-1c"),
+    "a database on the internet": _set(DATABASES, "RDS::DBInstance", "PubliclyAccessible", True),
+    "databases without TLS": _set(DATABASES, "RDS::DBClusterParameterGroup", "Parameters/rds.force_ssl", "0"),
+    "no global database": _remove(DATABASES, "RDS::GlobalCluster"),
+    "an administrator in one region": _set(DATABASES, "SecretsManager::Secret", "ReplicaRegions", None),
+    "a cache in one zone": _set(STORES, "ElastiCache::ReplicationGroup", "NodeGroupConfiguration/0/ReplicaAvailabilityZones/0", "us-east-1a"),
+    "a cache without TLS": _set(STORES, "ElastiCache::ReplicationGroup", "TransitEncryptionEnabled", False),
+    "a cache for everybody": _set(STORES, "ElastiCache::ReplicationGroup", "UserGroupIds", None),
+    "a smaller cache": _set(STORES, "ElastiCache::ReplicationGroup", "CacheNodeType", "cache.t4g.micro"),
+    "a broker less": _set(STORES, "MSK::Cluster", "NumberOfBrokerNodes", 2),
+    "a broker for everybody": _set(STORES, "MSK::Cluster", "ClientAuthentication/Unauthenticated/Enabled", True),
+    "a broker that also speaks in plain": _set(STORES, "MSK::Cluster", "EncryptionInfo/EncryptionInTransit/ClientBroker", "TLS_PLAINTEXT"),
+    "writes on one broker": _set(STORES, "MSK::Configuration", "ServerProperties", "min.insync.replicas=1"),
+    "a broker's secret of another name": _set(STORES, "SecretsManager::Secret", "Name", "kafka"),
+    "a standby with credentials of its own": _set("sa-east-1/databases", "RDS::DBCluster", "MasterUsername", "x"),
+    "a standby that follows another": _set("sa-east-1/databases", "RDS::DBCluster", "GlobalClusterIdentifier", "x"),
+    "a load balancer in fewer zones": _set(EDGE, "ElasticLoadBalancingV2::LoadBalancer", "Subnets/2", None),
+    "no access log": _set(EDGE, "ElasticLoadBalancingV2::LoadBalancer", "LoadBalancerAttributes/0/Value", "false"),
+    "a longer deregistration delay": _set(EDGE, "ElasticLoadBalancingV2::TargetGroup", "TargetGroupAttributes/0/Value", "300"),
+    "a gateway in plain": _set(EDGE, "ElasticLoadBalancingV2::TargetGroup", "Protocol", "HTTP"),
+    "answers without TLS": _set(EDGE, "ElasticLoadBalancingV2::Listener", "DefaultActions/0/Type", "forward"),
+    "any host is let in": _set("sa-east-1/edge", "ElasticLoadBalancingV2::ListenerRule", "Conditions/0/HostHeaderConfig/Values", ["*"]),
+    "no firewall before the load balancer": _remove(EDGE, "WAFv2::WebACLAssociation"),
+    "no firewall log": _remove(EDGE, "WAFv2::LoggingConfiguration"),
+    "API keys in the firewall's log": _set(EDGE, "WAFv2::LoggingConfiguration", "RedactedFields/0/SingleHeader/Name", "accept"),
+    "a rule group less": _set(EDGE, "WAFv2::WebACL", "Rules/5", None),
+    "a limit that only counts": _set(EDGE, "WAFv2::WebACL", "Rules/1/Action", {"Count": {}}),
+    "a wider limit": _set(EDGE, "WAFv2::WebACL", "Rules/0/Statement/RateBasedStatement/Limit", 2_000_000),
+    "a group that only counts": _set(EDGE, "WAFv2::WebACL", "Rules/2/OverrideAction", {"Count": {}}),
+    "the load balancer open on every port": _set(EDGE, "EC2::SecurityGroup", "SecurityGroupIngress/0/ToPort", 65535),
+    "the load balancer reaches the databases": _set(EDGE, "EC2::SecurityGroup", "SecurityGroupEgress/0/CidrIp", "10.0.20.0/24"),
+    "pods reached from anywhere": _set(EDGE, "EC2::SecurityGroupIngress", "SourceSecurityGroupId", None),
+    "the secondary is healthy as soon as it answers": _check("Promoted", "HealthThreshold", 1),
+    "the lost region takes traffic back by itself": _check("Serves", "HealthThreshold", 1),
+    "promotion is no promotion": _check("NotPromoted", "Inverted", False),
+    "no data is good news": _check("Writerbezantcontrol", "InsufficientDataHealthStatus", "Healthy"),
+    "the primary's alarm instead of the secondary's": _check("Writerbezantcontrol", "AlarmIdentifier", {"Region": "us-east-1", "Name": "bezant-production-no-writer-bezant-control"}),
+    "a health check every half minute": _check("Answersuseast1", "RequestInterval", 30),
+    "a health check of a page": _check("Answersuseast1", "ResourcePath", "/docs"),
+    "records without fail-over": _set(DNS, "Route53::RecordSet", "Failover", None),
+    "a record to the other region": _set(DNS, "Route53::RecordSet", "AliasTarget/DNSName", "sa-east-1.api.bezant.example."),
+    "an unwatched writer": _remove("sa-east-1/edge", "CloudWatch::Alarm"),
+    "a reader counts as a writer": _set("sa-east-1/edge", "CloudWatch::Alarm", "Dimensions/1/Value", "READER"),
+    "silence counts as a writer": _set("sa-east-1/edge", "CloudWatch::Alarm", "TreatMissingData", "notBreaching"),
+    "passwords rotated from anywhere": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupEgress/0/CidrIp", "0.0.0.0/0"),
+    "a tenant without a key of its own": _shared_key,
+    "passwords that stay": _remove(DATABASES, "SecretsManager::RotationSchedule"),
+    "passwords that stay for a year": _set(DATABASES, "SecretsManager::RotationSchedule", "RotationRules/ScheduleExpression", "rate(365 days)"),
+}  # fmt: skip
