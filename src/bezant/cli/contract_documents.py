@@ -10,6 +10,7 @@ from bezant.cli.contract_examples import add_examples
 from bezant.contracts.event_catalogue import EVENT_CATALOGUE
 from bezant.contracts.events import HEARTBEAT, PARTITIONS, ReceivedEnvelope
 from bezant.contracts.fleet import SERVICES
+from bezant.contracts.internal.catalogue import OPERATIONS
 from bezant.foundation.http.app import describe, openapi_document
 from bezant.foundation.service import ServiceContext, ServiceParts
 from bezant.foundation.settings import Settings
@@ -72,6 +73,23 @@ class _Nothing:
 
     def __call__(self, *_: Any, **__: Any) -> "_Nothing":
         return self
+
+
+def internal_document() -> dict[str, Any]:
+    """Return the document of internal calls: each operation's item and answer as JSON Schema."""
+    types = [kind for operation in OPERATIONS.values() for kind in operation]
+    references, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    pairs = zip(references[::2], references[1::2], strict=True)
+    return {
+        "version": bezant.__version__,
+        "description": "What services ask of each other below `/internal/v1/`: items of many tenants in one call, an "
+        "answer for each. Both versions of a rollout read what either writes: fields are only ever added, with a "
+        "default, and unknown ones are passed over.",
+        "operations": {
+            path: {"item": item, "answer": answer} for path, (item, answer) in zip(OPERATIONS, pairs, strict=True)
+        },
+        "components": {"schemas": schemas},
+    }
 
 
 def asyncapi_document() -> dict[str, Any]:

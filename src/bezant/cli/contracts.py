@@ -1,4 +1,4 @@
-"""`bezant contracts`: the OpenAPI and AsyncAPI documents and the typed client, made from the code."""
+"""`bezant contracts`: the documents of API, events and internal calls, and the typed client, made from the code."""
 
 import json
 from pathlib import Path
@@ -10,13 +10,13 @@ import typer
 import bezant
 import bezant.contracts
 from bezant.cli.client_code import client_code
-from bezant.cli.contract_documents import asyncapi_document, openapi_documents
-from bezant.contracts.compatibility import breaking_api_changes, breaking_event_changes
+from bezant.cli.contract_documents import asyncapi_document, internal_document, openapi_documents
+from bezant.contracts.compatibility import breaking_api_changes, breaking_event_changes, breaking_internal_changes
 
 app = typer.Typer(help="The OpenAPI and AsyncAPI documents.", no_args_is_help=True)
 _PACKAGED = Path(bezant.contracts.__file__).parent
 _RELEASED = _PACKAGED / "released"
-_DOCUMENTS = ("openapi.json", "asyncapi.json")
+_DOCUMENTS = ("openapi.json", "asyncapi.json", "internal.json")
 _MAJOR_AND_MINOR = 2
 _CLIENT = _PACKAGED.parent / "client" / "generated"
 
@@ -28,7 +28,7 @@ def contracts() -> None:
 
 @app.command()
 def write(directory: Annotated[Path, typer.Option(help="Where to write them.")] = _PACKAGED) -> None:
-    """Write `openapi.json` (merged), one for each service below `openapi/`, `asyncapi.json`, and the typed client."""
+    """Write `openapi.json` (merged and by service), `asyncapi.json`, `internal.json`, and the typed client."""
     documents = rendered()
     files = {directory / name: text for name, text in documents.items()}
     if directory == _PACKAGED:
@@ -80,16 +80,16 @@ def last_release() -> Path | None:
 
 def changes_since(earlier: Path, later: Path = _PACKAGED) -> list[str]:
     """Return what breaks between two directories with documents."""
-    api, events = (
+    api, events, internal = (
         [json.loads((directory / name).read_text()) for directory in (earlier, later)] for name in _DOCUMENTS
     )
-    return [*breaking_api_changes(*api), *breaking_event_changes(*events)]
+    return [*breaking_api_changes(*api), *breaking_event_changes(*events), *breaking_internal_changes(*internal)]
 
 
 def rendered() -> dict[str, str]:
     """Return the text of each document by its file name."""
     merged, each = openapi_documents()
-    documents = {"openapi.json": merged, "asyncapi.json": asyncapi_document()}
+    documents = {"openapi.json": merged, "asyncapi.json": asyncapi_document(), "internal.json": internal_document()}
     documents |= {f"openapi/{service}.json": document for service, document in each.items()}
     return {
         name: msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=1).decode() + "\n"

@@ -30,6 +30,24 @@ def breaking_event_changes(old: Document, new: Document) -> list[str]:
     return list(_event_changes(old, new))
 
 
+def breaking_internal_changes(old: Document, new: Document) -> list[str]:
+    """Return what services of two versions would not understand of each other's calls; empty when nothing.
+
+    In a rollout either version asks and answers, so that what one writes the other has to read, both ways.
+    """
+    found: dict[str, None] = {}
+    for path, was in old["operations"].items():
+        now = new["operations"].get(path)
+        if now is None:
+            found[f"{path}: the operation is gone"] = None
+            continue
+        for part in ("item", "answer"):
+            forth = _Comparison(narrower=new, wider=old).differences(now[part], was[part], f"{path}: {part}")
+            back = _Comparison(narrower=old, wider=new).differences(was[part], now[part], f"{path}: {part}")
+            found |= dict.fromkeys((*forth, *back))
+    return list(found)
+
+
 def _api_changes(old: Document, new: Document) -> Iterator[str]:
     for path, methods in old["paths"].items():
         for method in _METHODS:
@@ -124,7 +142,11 @@ class _Comparison:
             yield from self._of_one(narrow[0], wide[0], place)
             return
         for one in narrow:
-            tried = [list(_Comparison(self.narrower, self.wider).differences(one, other, place)) for other in wide]
+            # what is being compared further up is taken as alike, so that recursive schemas come to an end
+            tried = [
+                list(_Comparison(self.narrower, self.wider, set(self._compared)).differences(one, other, place))
+                for other in wide
+            ]
             if all(tried):
                 # the nearest alternative tells most
                 yield from min(tried, key=len)
@@ -142,6 +164,9 @@ class _Comparison:
         yield from self._of_objects(narrow, wide, place)
         if "items" in wide:
             yield from self.differences(narrow.get("items", {}), wide["items"], f"{place}[]")
+        for number, element in enumerate(wide.get("prefixItems", ())):
+            given = narrow.get("prefixItems", ())
+            yield from self.differences(given[number] if number < len(given) else {}, element, f"{place}[{number}]")
 
     def _of_objects(self, narrow: Schema, wide: Schema, place: str) -> Iterator[str]:
         mine, theirs = narrow.get("properties", {}), wide.get("properties", {})
