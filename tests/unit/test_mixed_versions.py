@@ -80,10 +80,8 @@ def _value(kind: str, schema: dict[str, Any], document: dict[str, Any], *, full:
         if "prefixItems" in schema:
             return [inner(part) for part in schema["prefixItems"]]
         return [inner(schema["items"])] if full and isinstance(schema.get("items"), dict) and depth < 6 else []
-    plain: dict[str, Any] = {
-        "integer": 7, "number": 7.5, "boolean": True, "null": None, "string": _UUID if schema.get("format") == "uuid" else _INSTANT,
-    }  # fmt: skip
-    return plain[kind]
+    text = _UUID if schema.get("format") == "uuid" else _INSTANT
+    return {"integer": 7, "number": 7.5, "boolean": True, "null": None, "string": text}[kind]
 
 
 def _calls() -> Iterator[tuple[str, str, bool]]:
