@@ -201,16 +201,6 @@ class Gateway:
             return ProbeResult(False, str(error))
         return ProbeResult(status == 200, "" if status == 200 else body.decode(errors="replace").strip().lower())
 
-    async def healthy_replicas(self) -> dict[str, int]:
-        """Return how many replicas of each service the gateway sends requests to. Raises OSError, ValueError."""
-        _, body = await wire.http_request(self._ports.gateway_admin, "/stats?filter=membership_healthy$")
-        found: dict[str, int] = {}
-        for line in body.decode().splitlines():
-            name, _, value = line.partition(": ")
-            if name.startswith("cluster."):
-                found[name.split(".")[1]] = int(value)
-        return found
-
     async def wait_for_replicas(self, within_seconds: float = 30.0) -> None:
         """Return when the gateway sends requests to every replica in its files. Raises TimeoutError."""
         wanted = {
@@ -223,11 +213,22 @@ class Gateway:
         async with asyncio.timeout(within_seconds):
             while True:
                 try:
-                    if (await self.healthy_replicas()).items() >= wanted.items():
+                    if (await healthy_replicas(self._ports)).items() >= wanted.items():
                         return
                 except (OSError, EOFError, ValueError):
                     pass  # Envoy is being restarted; the time limit above decides
                 await asyncio.sleep(0.05)
+
+
+async def healthy_replicas(ports: Ports) -> dict[str, int]:
+    """Return how many replicas of each cluster the gateway sends requests to. Raises OSError, EOFError, ValueError."""
+    _, body = await wire.http_request(ports.gateway_admin, "/stats?filter=membership_healthy$")
+    found: dict[str, int] = {}
+    for line in body.decode().splitlines():
+        name, _, value = line.partition(": ")
+        if name.startswith("cluster."):
+            found[name.split(".")[1]] = int(value)
+    return found
 
 
 def _all_above(counts: Mapping[str, int], before: Mapping[str, int]) -> bool:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import IO, Self
 
@@ -137,6 +137,10 @@ class LocalPlatform:
     def status(self) -> PlatformStatus:
         """Return the state of everything. Raises `NotRunning`."""
         return self._client.ask(control.Status())
+
+    def changes(self, *, longest_silence_seconds: float = 3600) -> Iterator[PlatformStatus]:
+        """Yield the state now and after each change, until the platform has stopped."""
+        yield from self._client.watch(control.Watch(), longest_silence_seconds)
 
     def process(self, name: str) -> ProcessStatus:
         """Return the state of one process. Raises `NotRunning`, LookupError."""

@@ -3,9 +3,10 @@ same from one start to the next and two platforms on one machine need only diffe
 """
 
 import errno
+import os
 import socket
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from bezant.contracts.fleet import SERVICES
 from bezant.local import proc
@@ -38,6 +39,12 @@ class Ports:
                 f"the gateway's port {self.gateway} lies in the block {self.base} to {self.base + _SPAN - 1} "
                 "that the other parts use; choose another --port or --port-base"
             )
+
+    @classmethod
+    def free(cls) -> Self:
+        """Return a block of ports that nothing uses at the moment. Raises `PortTaken`."""
+        base = _free_base()
+        return cls(gateway=base + _SPAN, base=base)
 
     @property
     def internal_gateway(self) -> int:
@@ -75,6 +82,26 @@ class Ports:
     def service(self, service: str, replica: int) -> int:
         """The port of one replica of a service."""
         return self.base + _SERVICES_OFFSET + MAX_REPLICAS * _SERVICE_INDEX[service] + replica
+
+
+def _free_base() -> int:
+    """Return a base whose block, and the port after it, is free: below the range that the kernel hands to clients."""
+    first = 20000 + os.getpid() % 20 * 500
+    bases: list[int] = [*range(first, 31500, 500), *range(20000, first, 500)]
+    for base in bases:
+        if all(_is_free(port) for port in range(base, base + _SPAN + 1)):
+            return base
+    raise PortTaken("no block of 451 ports is free between 20000 and 31999")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def refuse_taken(port: int, user_of_port: str) -> None:

@@ -1,0 +1,281 @@
+"""Steady load for a rehearsal: payments and reads at a fixed rate, each sent once, and what became of each.
+
+The loop is open: requests leave on time whatever became of those before, as customers' do. Nothing is sent again
+while it runs, so that every failure is seen; afterwards `settle` asks for the end of each payment whose answer never
+came, under its key, as a careful product would.
+"""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+import aiohttp
+import msgspec
+
+from bezant.client import BezantClient
+
+_MOST_UNDER_WAY: Final = 512
+_TIMEOUT_SECONDS: Final = 20.0
+_READS: Final = 0.2
+_OVERDRAWN: Final = 0.02
+"""The share of payments that a customer without money tries: a platform on a usual day declines some."""
+_MONEY_MOVED: Final = frozenset({"captured", "authorized", "requires_review"})
+_RECORDED: Final = frozenset({200, 201, 202})
+
+
+@dataclass(slots=True)
+class Customer:
+    """One tenant under load."""
+
+    id: str
+    slug: str
+    api_key: str
+    bank: str
+    """A settlement account, which may go below zero."""
+    accounts: list[str]
+
+
+class Outcome(NamedTuple):
+    """What became of one request."""
+
+    at_seconds: float
+    """When it was sent, since the load began."""
+    seconds: float
+    kind: Literal["payment", "read"]
+    status: int
+    """The HTTP status; 0 when the connection broke or nothing came in time."""
+    told: str
+    """A payment's status, or what went wrong."""
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the platform, not the payment, failed."""
+        return self.status not in _RECORDED
+
+    @property
+    def is_success(self) -> bool:
+        """Whether a payment's money moved or is held."""
+        return self.told in _MONEY_MOVED
+
+
+@dataclass(slots=True)
+class _Sent:
+    tenant: Customer
+    key: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the tenants' own lists say after the load, compared with what was acknowledged."""
+
+    acknowledged: int = 0
+    lost: list[str] = field(default_factory=list)
+    """References of acknowledged payments that do not exist, or exist as another payment."""
+    doubled: list[str] = field(default_factory=list)
+    """References that more than one payment carries."""
+    unbalanced: list[str] = field(default_factory=list)
+    """Tenants of which the ledger's own check found a difference."""
+
+
+class Load:
+    """The load on some tenants, from `start` to `stop`."""
+
+    def __init__(self, url: str, tenants: list[Customer], *, requests_per_second: float, seed: int = 1) -> None:
+        self.outcomes: list[Outcome] = []
+        self.began = 0.0
+        self._url = url
+        self._tenants = tenants
+        self._gap_seconds = 1 / requests_per_second
+        self._chooser = random.Random(seed)  # noqa: S311  choices of a load, no secret
+        self._acknowledged: dict[str, dict[str, str]] = {tenant.id: {} for tenant in tenants}
+        self._open: dict[str, _Sent] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._stopped = asyncio.Event()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Begin to send."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
+        )
+        self.began = time.monotonic()
+        self._loop_task = asyncio.create_task(self._send_on_time(), name="load")
+
+    async def stop(self) -> None:
+        """Send nothing more, and return when every answer is there or its time is up."""
+        self._stopped.set()
+        if self._loop_task is not None:
+            await self._loop_task
+        await asyncio.gather(*self._under_way)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def more(self, requests: int) -> None:
+        """Return when so many more requests have been answered. Raises what ended the load."""
+        wanted = len(self.outcomes) + requests
+        while len(self.outcomes) < wanted:
+            if self._loop_task is not None and self._loop_task.done():
+                self._loop_task.result()
+                return
+            await asyncio.sleep(0.05)
+
+    def since(self, at_seconds: float) -> Iterable[Outcome]:
+        """Return what was sent from that moment on."""
+        return (outcome for outcome in self.outcomes if outcome.at_seconds >= at_seconds)
+
+    def seconds(self) -> float:
+        """Return the seconds since the load began."""
+        return time.monotonic() - self.began
+
+    async def _send_on_time(self) -> None:
+        due = time.monotonic()
+        while not self._stopped.is_set():
+            due += self._gap_seconds
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if len(self._under_way) >= _MOST_UNDER_WAY:
+                # more would measure this process rather than the platform
+                await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+                due = time.monotonic()
+            task = asyncio.create_task(self._one())
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _one(self) -> None:
+        tenant = self._chooser.choice(self._tenants)
+        known = self._acknowledged[tenant.id]
+        if known and self._chooser.random() < _READS:
+            reference = self._chooser.choice(list(known)[-200:])
+            await self._request("read", tenant, "GET", f"/v1/payments/{known[reference]}")
+            return
+        key = str(uuid.uuid4())
+        sent = _Sent(tenant, key, msgspec.json.encode(self._payment(tenant, key)))
+        self._open[key] = sent
+        answer = await self._request("payment", tenant, "POST", "/v1/payments", sent)
+        if answer is not None:
+            del self._open[key]
+            known[key] = answer["id"]
+
+    def _payment(self, tenant: Customer, reference: str) -> dict[str, Any]:
+        source, destination = tenant.bank, self._chooser.choice(tenant.accounts)
+        amount_minor = self._chooser.randint(1, 5000)
+        if self._chooser.random() < _OVERDRAWN:
+            source, destination, amount_minor = destination, tenant.bank, 900_000_000
+        return {
+            "source_account_id": source,
+            "destination_account_id": destination,
+            "amount": {"amount_minor": amount_minor, "currency": "USD"},
+            "reference": reference,
+        }
+
+    async def _request(
+        self, kind: Literal["payment", "read"], tenant: Customer, method: str, path: str, sent: _Sent | None = None
+    ) -> dict[str, Any] | None:
+        """Send one request and keep what became of it. Returns what was recorded, None when the request failed."""
+        assert self._session is not None
+        headers = {"authorization": f"Bearer {tenant.api_key}", "content-type": "application/json"}
+        if sent is not None:
+            headers["idempotency-key"] = sent.key
+        at = time.monotonic()
+        document: dict[str, Any] | None = None
+        try:
+            async with self._session.request(
+                method, self._url + path, headers=headers, data=sent.body if sent else None
+            ) as response:
+                status, raw = response.status, await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            status, told = 0, type(error).__name__
+        else:
+            answer = msgspec.json.decode(raw) if raw else {}
+            told = str(answer.get("status") if status in _RECORDED else answer.get("code"))
+            document = answer if status in _RECORDED else None
+        self.outcomes.append(Outcome(at - self.began, time.monotonic() - at, kind, status, told))
+        return document
+
+    # -- afterwards ---------------------------------------------------------------------------------------------------
+
+    async def settle(self) -> int:
+        """Ask for the end of each payment without an answer, under its key; return how many there were."""
+        without = list(self._open.values())
+        for sent in without:
+            async with BezantClient(self._url, sent.tenant.api_key) as client:
+                answer = await client.post("/v1/payments", msgspec.Raw(sent.body), key=sent.key)
+            self._acknowledged[sent.tenant.id][sent.key] = answer["id"]
+        self._open.clear()
+        return len(without)
+
+    async def judge(self) -> Ledger:
+        """Compare what was acknowledged with what the tenants' lists and the ledgers' own checks say."""
+        found = Ledger()
+        await asyncio.gather(*(self._judge(tenant, found) for tenant in self._tenants))
+        return found
+
+    async def _judge(self, tenant: Customer, found: Ledger) -> None:
+        acknowledged = self._acknowledged[tenant.id]
+        listed: dict[str, list[str]] = {}
+        async with BezantClient(self._url, tenant.api_key) as client:
+            async for payment in client.pages("/v1/payments"):
+                listed.setdefault(payment["reference"], []).append(payment["id"])
+            check = await client.get("/v1/ledger/check")
+        found.acknowledged += len(acknowledged)
+        found.lost += [reference for reference, one in acknowledged.items() if one not in listed.get(reference, [])]
+        found.doubled += [reference for reference, ids in listed.items() if len(ids) > 1]
+        if not check["consistent"]:
+            found.unbalanced.append(tenant.slug)
+
+
+async def furnish(url: str, admin_key: str, *, tenants: int, accounts: int = 40, tag: str) -> list[Customer]:
+    """Register tenants, wait until they are active, and open their accounts. Slugs begin with `tag`."""
+    async with BezantClient(url, admin_key) as admin:
+        return list(await asyncio.gather(*(_customer(url, admin, f"{tag}-{n}", accounts) for n in range(tenants))))
+
+
+async def _customer(url: str, admin: BezantClient, slug: str, accounts: int) -> Customer:
+    made = await admin.post("/v1/tenants", {"name": slug, "slug": slug, "rate_limit_per_second": 100_000})
+    while (onboarding := await admin.get(made["onboarding"]))["status"] == "running":  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    if onboarding["status"] != "succeeded":
+        raise RuntimeError(f"the tenant {slug} was not onboarded: {onboarding['error']}")
+
+    async with BezantClient(url, made["api_key"]) as client:
+
+        async def account(kind: str, name: str) -> str:
+            opened = await client.post("/v1/accounts", {"name": name, "type": kind, "currency": "USD"})
+            return str(opened["id"])
+
+        bank = await account("settlement", "bank")
+        customers = await asyncio.gather(*(account("customer", f"customer {n}") for n in range(accounts)))
+    return Customer(made["id"], slug, made["api_key"], bank, list(customers))
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """Return the value below which this share of the values lies; 0.0 of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+
+def failed(outcomes: list[Outcome]) -> float:
+    """Return how many failed."""
+    return sum(outcome.is_failed for outcome in outcomes)
+
+
+def p99_milliseconds(outcomes: list[Outcome]) -> float:
+    """Return the time within which 99 % were answered."""
+    return percentile((outcome.seconds * 1000 for outcome in outcomes), 0.99)
+
+
+def by_second(outcomes: Iterable[Outcome], figure: Callable[[list[Outcome]], float]) -> list[tuple[float, float]]:
+    """Return a figure of the requests sent in each second, as points of a series."""
+    seconds: dict[int, list[Outcome]] = {}
+    for outcome in outcomes:
+        seconds.setdefault(int(outcome.at_seconds), []).append(outcome)
+    return [(float(second), figure(inside)) for second, inside in sorted(seconds.items())]
