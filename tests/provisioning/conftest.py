@@ -26,7 +26,7 @@ from bezant.services.tenant.provisioning.control_cluster import ControlCluster
 from bezant.services.tenant.provisioning.exports import Exports
 from bezant.services.tenant.provisioning.provisioner import Provisioner
 from bezant.services.tenant.sagas.runner import SagaRunner
-from bezant.services.tenant.sagas.steps import Operation, Steps
+from bezant.services.tenant.sagas.steps import QUERIES, Operation, Steps
 
 from ..stores.aws import AwsEdge, running_edge
 from ..stores.fixtures import PostgresServer, running_postgres
@@ -148,7 +148,7 @@ class Place:
             )  # fmt: skip
         return tenant_id
 
-    async def runner(self, instance: str = "first", **changes: Any) -> SagaRunner:
+    async def runner(self, instance: str = "first", *, fleet_timeout_seconds: float = 5, **changes: Any) -> SagaRunner:
         """A process that does operations."""
         control = await self.control(instance)
         steps = Steps(
@@ -156,7 +156,7 @@ class Place:
             self.secrets,
             await self.provisioner(control, **changes),
             _NoRelay(),  # type: ignore[arg-type]
-            fleet_timeout_seconds=5,
+            fleet_timeout_seconds=fleet_timeout_seconds,
             exports=self.exports,
         )
         runner = SagaRunner(control, steps, lease_seconds=_LEASE_SECONDS, on_change=lambda _: None)
@@ -188,17 +188,20 @@ class Place:
         )  # fmt: skip
         return dict(zip(("status", "attempts", "error", "progress"), rows[0], strict=True))
 
-    async def carry_on(self, operation: Operation, **changes: Any) -> None:
-        """Let another process take the operation over, as when the lease of the first has run out."""
+    async def carry_on(self, operation: Operation, **changes: Any) -> str:
+        """Let another process take the operation over, as when the first one's lease has run out; return the status."""
         await self.sql(
             "UPDATE control.operations SET lease_expires_at = now() - interval '1 s' WHERE id = %s", operation.id
         )
-        other = await self.runner("second", **changes)
-        watching = asyncio.create_task(other.resume_abandoned())
-        while (await self.status(operation)) in ("running", "compensating"):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        other = await self.runner(f"runner-{len(self.runners)}", **changes)
+        row = await self.opened[-1].fetch_one(
+            QUERIES["claim_operation"], {"holder": f"runner-{len(self.runners) - 1}", "lease_seconds": _LEASE_SECONDS}
+        )
+        assert row is not None
+        assert row[0] == operation.id
+        other.start(operation, compensating=row[3] == "compensating")
         await ended(other)
-        watching.cancel()
+        return await self.status(operation)
 
     async def left(self, tenant_id: UUID) -> list[str]:
         """Return everything that there is of a tenant, wherever it could be; snapshots aside."""
@@ -254,7 +257,7 @@ async def _place(
     kind: str, aws: AwsEdge, base: Settings, servers: tuple[PostgresServer, PostgresServer], directory: Path
 ) -> AsyncIterator[Place]:
     model = f"m-{uuid4().hex[:8]}"
-    aurora = AuroraSettings(model=model, poll_seconds=0.01, poll_max_seconds=0.02, create_timeout_seconds=60)
+    aurora = AuroraSettings(model=model, poll_seconds=0.01, poll_max_seconds=0.02, api_attempts=1)
     tier = "dedicated" if kind == "aurora dedicated" else "shared"
     place = Place(base, aurora, aws, servers, Exports(directory, 90), tier, kind != "control cluster")
     if kind == "aurora shared":

@@ -62,11 +62,21 @@ class DedicatedClusters:
         return cluster
 
     async def remove(self, tenant_id: UUID, patience: Patience, *, final_snapshot: bool) -> None:
-        """Remove the tenant's cluster with its instances and its administrator's secret, and wait until it is gone."""
+        """Remove the tenant's cluster with its instances and its administrator's secret, and wait until it is gone.
+
+        Raises `NotOurs` about somebody else's cluster of that name when a final snapshot is wanted of it; where only
+        a failed onboarding is undone, it is none of our business and is left alone.
+        """
         identifier = names.dedicated_cluster(tenant_id)
         if self._follower is not None:
             await self._follower.remove(tenant_id, patience)
-        cluster = await patience.do(lambda: self._cluster(tenant_id))
+        try:
+            cluster = await patience.do(lambda: self._cluster(tenant_id))
+        except NotOurs as error:
+            if final_snapshot:
+                raise
+            await patience.say(str(error))
+            return
         if cluster is not None:
             await patience.until(lambda: self._ask_to_delete(tenant_id, final_snapshot=final_snapshot))
             failpoint("onboarding.cluster_deletion_requested")

@@ -45,12 +45,9 @@ class AuroraProvisioner:
         self._region = region
         self._control = control
         self._assignments = Assignments(control, region=region)
-        self._rds = RdsApi(region=region, endpoint_url=settings.aws_endpoint_url)
-        self._secondary = (
-            RdsApi(region=aurora.secondary_region, endpoint_url=settings.aws_endpoint_url)
-            if aurora.secondary_region
-            else None
-        )
+        at: dict[str, Any] = {"endpoint_url": settings.aws_endpoint_url, "attempts": aurora.api_attempts}
+        self._rds = RdsApi(region=region, **at)
+        self._secondary = RdsApi(region=aurora.secondary_region, **at) if aurora.secondary_region else None
         follower = None
         if self._secondary is not None:
             follower = Follower(aurora, primary=self._rds, secondary=self._secondary)
@@ -215,7 +212,12 @@ class AuroraProvisioner:
             return None
         self._require_region(assigned)
         cluster = await self._rds.cluster(assigned.cluster)
-        return None if cluster is None or cluster["Status"] == "deleting" else self._databases_at(cluster)
+        if cluster is None or cluster["Status"] == "deleting":
+            return None
+        if assigned.tier == "dedicated" and names.tag_values(cluster).get(names.TENANT_TAG) != str(tenant_id):
+            # Somebody else's cluster of that name: nothing of ours is on it, and nobody is to get our password.
+            return None
+        return self._databases_at(cluster)
 
     def _databases_at(self, cluster: Any) -> ClusterDatabases:
         return ClusterDatabases(self._settings, self._secrets, host=cluster["Endpoint"], port=cluster["Port"])

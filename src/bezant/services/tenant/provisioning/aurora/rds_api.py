@@ -1,7 +1,7 @@
 """The RDS API of one region: every call on a thread, every refusal one of our errors.
 
-Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/. boto3 itself sends a request again up to four times
-after a throttling or a 5xx answer; what still fails then is for `Patience`.
+Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/. boto3 itself sends a request again after a
+throttling or a 5xx answer; what still fails then is for `Patience`.
 """
 
 import asyncio
@@ -39,13 +39,15 @@ _SERVER_ERROR = 500
 class RdsApi:
     """RDS in one region. Credentials come from the usual chain (Pod Identity on EKS)."""
 
-    def __init__(self, *, region: str, endpoint_url: str | None) -> None:
+    def __init__(self, *, region: str, endpoint_url: str | None, attempts: int) -> None:
         self.region = region
         self._client: RDSClient = boto3.client(
             "rds",
             region_name=region,
             endpoint_url=endpoint_url,
-            config=Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=2, read_timeout=15),
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=2, read_timeout=15
+            ),
         )
 
     async def call(self, action: str, /, **parameters: Any) -> Any:

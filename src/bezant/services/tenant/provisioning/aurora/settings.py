@@ -51,6 +51,8 @@ class AuroraSettings(BaseSettings):
     create_timeout_seconds: float = Field(2_400.0, gt=0)
     """How long a dedicated cluster may take, from its first step on, also over crashes."""
     delete_timeout_seconds: float = Field(2_400.0, gt=0)
+    api_attempts: int = Field(3, ge=1, le=10)
+    """How often one request is sent when AWS throttles or stumbles, before the step itself waits and asks again."""
     poll_seconds: float = Field(5.0, gt=0)
     """Between the first two looks at what AWS makes; it doubles up to `poll_max_seconds`, with full jitter."""
     poll_max_seconds: float = Field(30.0, gt=0)
