@@ -1,8 +1,11 @@
-"""One promise, three back ends: every test runs on encrypted files, mounted Kubernetes Secrets and AWS."""
+"""One promise, three back ends: every test runs on encrypted files, mounted Kubernetes Secrets and AWS, as two
+independent emulators play it.
+"""
 
 import asyncio
 import base64
 import contextlib
+import itertools
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -18,8 +21,11 @@ from bezant.foundation.secrets.encrypted_files import EncryptedFiles
 from bezant.foundation.secrets.kubernetes_files import KubernetesFiles
 from bezant.foundation.settings import Settings
 
+from ..stores.aws import AwsEdge
+
 PLANTED = "s3cret-that-nobody-may-see"
 NAME = "bezant/tenants/0190/payment"
+_ACCOUNTS = itertools.count(200_000_000_000)
 
 
 def _files(directory: Path) -> EncryptedFiles:
@@ -27,10 +33,17 @@ def _files(directory: Path) -> EncryptedFiles:
     return EncryptedFiles(directory / "secrets", directory / "key")
 
 
-@pytest.fixture(params=["file", "kubernetes", "aws"])
+@pytest.fixture(params=["file", "kubernetes", "aws", "aws over http"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretStore]:
     with contextlib.ExitStack() as stack:
-        if request.param == "aws":
+        endpoint_url = None
+        if request.param == "aws over http":
+            aws: AwsEdge = request.getfixturevalue("aws")
+            endpoint_url = aws.url
+            # An account of its own: to the emulator twelve digits are one.
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{next(_ACCOUNTS):012}")
+            monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        elif request.param == "aws":
             for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
                 monkeypatch.setenv(name, "testing")
             stack.enter_context(mock_aws())
@@ -38,10 +51,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             EncryptedFiles.create_key(tmp_path / "key")
         yield open_secret_store(
             Settings(
-                secret_store=request.param,
+                secret_store=request.param.partition(" ")[0],
                 secret_store_dir=str(tmp_path / "secrets"),
                 secret_store_key_file=str(tmp_path / "key"),
                 aws_region="us-east-1",
+                aws_endpoint_url=endpoint_url,
             )
         )
 
@@ -151,6 +165,16 @@ async def test_a_name_cannot_reach_outside_the_store(store: SecretStore, tmp_pat
         with contextlib.suppress(SecretMissing, SecretStoreUnavailable):
             await store.delete(name)
     assert (outside / "file").read_text() == PLANTED
+
+
+async def test_numbers_that_rds_writes_into_a_rotated_secret_are_read_as_text(
+    aws: AwsEdge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    value = '{"username": "a", "password": "p", "engine": "postgres", "host": "h", "port": 5432}'
+    aws.client("secretsmanager").create_secret(Name="bezant/administrator/rotated", SecretString=value)
+    store = AwsSecretsManager(region="us-east-1", endpoint_url=aws.url)
+    assert (await store.read("bezant/administrator/rotated"))["port"] == "5432"
 
 
 @dataclass

@@ -28,7 +28,7 @@ from bezant.services.tenant.provisioning.provisioner import Provisioner
 from bezant.services.tenant.sagas.runner import SagaRunner
 from bezant.services.tenant.sagas.steps import QUERIES, Operation, Steps
 
-from ..stores.aws import AwsEdge, running_edge
+from ..stores.aws import AwsEdge
 from ..stores.fixtures import PostgresServer, running_postgres
 
 CONTROL = "control_of_tests"
@@ -37,34 +37,9 @@ Rows = list[tuple[Any, ...]]
 
 
 @pytest.fixture(scope="session")
-def aws_credentials() -> Iterator[None]:
-    """Credentials for requests that the emulator does not verify."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield
-
-
-@pytest.fixture(scope="session")
 def control_server() -> Iterator[PostgresServer]:
     with running_postgres() as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def aurora_server() -> Iterator[PostgresServer]:
-    """Behind every cluster of the emulator. Nobody has prepared it, and passwords count."""
-    with running_postgres(passwords=True) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def aws(aws_credentials: None, aurora_server: PostgresServer) -> Iterator[AwsEdge]:
-    with running_edge(aurora_server) as edge:
-        yield edge
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,10 @@ from urllib.parse import parse_qsl, urlencode
 
 import boto3
 import psycopg
+import pytest
 from psycopg import sql
 
-from .fixtures import PostgresServer, free_port
+from .fixtures import PostgresServer, free_port, running_postgres
 
 _TIMES_OUT_SECONDS = 20
 
@@ -306,3 +307,28 @@ def running_edge(behind: PostgresServer) -> Iterator[AwsEdge]:
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+@pytest.fixture(scope="session")
+def aws_credentials() -> Iterator[None]:
+    """Credentials for requests that the emulator does not verify."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def aurora_server() -> Iterator[PostgresServer]:
+    """Behind every cluster of the emulator. Nobody has prepared it, and passwords count."""
+    with running_postgres(passwords=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def aws(aws_credentials: None, aurora_server: PostgresServer) -> Iterator[AwsEdge]:
+    with running_edge(aurora_server) as edge:
+        yield edge

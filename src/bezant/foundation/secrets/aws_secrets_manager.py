@@ -56,7 +56,8 @@ class AwsSecretsManager:
         """See `SecretStore.read`."""
         text = await self._call(name, lambda: self._client.get_secret_value(SecretId=name).get("SecretString", ""))
         try:
-            return msgspec.json.decode(text, type=dict[str, str])
+            # RDS writes the port of a secret that it rotates as a number.
+            return {key: str(value) for key, value in msgspec.json.decode(text, type=dict[str, str | int]).items()}
         except msgspec.DecodeError:
             # Not chained: the message of a decoder may quote what it read.
             raise SecretStoreUnavailable(

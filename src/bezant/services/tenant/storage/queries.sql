@@ -249,6 +249,10 @@ SELECT t.id FROM control.tenants t
 WHERE t.status NOT IN ('closed', 'failed')
    OR EXISTS (SELECT 1 FROM control.operations o WHERE o.tenant_id = t.id AND o.finished_at IS NULL)
 
+-- name: clusters_of_tenants
+-- Which cluster each tenant's database is (to be) on.
+SELECT tenant_id, cluster FROM control.cluster_assignments
+
 -- name: tenants_with_kept_exports
 -- Closed tenants of which something is still kept.
 SELECT tenant_id FROM control.exports WHERE removed_at IS NULL

@@ -144,9 +144,11 @@ class DedicatedClusters:
     async def _create_instance(self, tenant_id: UUID, number: int) -> None:
         settings, identifier = self._settings, names.dedicated_cluster(tenant_id)
         zones = settings.zone_names
-        monitoring: dict[str, Any] = {}
+        watching: dict[str, Any] = {}
         if settings.monitoring_role_arn:
-            monitoring = {"MonitoringInterval": 60, "MonitoringRoleArn": settings.monitoring_role_arn}
+            watching = {"MonitoringInterval": 60, "MonitoringRoleArn": settings.monitoring_role_arn}
+        if settings.kms_key_id:
+            watching["PerformanceInsightsKMSKeyId"] = settings.kms_key_id
         try:
             await self._rds.call(
                 "create_db_instance",
@@ -162,7 +164,7 @@ class DedicatedClusters:
                 EnablePerformanceInsights=True,
                 CopyTagsToSnapshot=True,
                 Tags=names.tags(settings.model, tenant_id),
-                **monitoring,
+                **watching,
             )
         except AwsExists:
             return
