@@ -198,8 +198,22 @@ async def test_a_region_without_shared_clusters_says_which_tags_are_looked_for(s
     tenant_id = await shared.new_tenant()
     assert await shared.run(tenant_id) == "failed"
     error = (await shared.sql("SELECT error FROM control.operations WHERE tenant_id = %s", tenant_id))[0][0]
-    assert f"no cluster in us-east-1 is available and has the tags bezant:model={shared.model}" in error
+    assert f"no cluster in us-east-1 has the tags bezant:model={shared.model}" in error
     assert "BEZANT_AWS_REGION" in error
+
+
+async def test_shared_clusters_under_way_are_waited_for(shared: Place) -> None:
+    shared.aws.add_shared_cluster(f"bezant-shared-{shared.model}", model=shared.model)
+    shared.aws.shared_status = "upgrading"
+    tenant_id = await shared.new_tenant()
+    told: list[str] = []
+
+    async def report(progress: str) -> None:
+        told.append(progress)
+        shared.aws.shared_status = None
+
+    await (await shared.provisioner()).provision_database(tenant_id, tier="shared", report=report)
+    assert told[0].endswith(f"bezant-shared-{shared.model} is upgrading")
 
 
 async def test_secrets_of_a_failed_onboarding_are_gone(dedicated: Place) -> None:

@@ -59,6 +59,8 @@ class AwsEdge:
     """How many times a fresh cluster or instance is described as being made."""
     stuck: str | None = None
     """A status that instances of dedicated clusters never leave."""
+    shared_status: str | None = None
+    """What shared clusters are described as."""
     before: Callable[[str], None] = lambda _action: None
     """Told each RDS action before it is done."""
     requests: Counter[str] = field(default_factory=Counter)
@@ -73,6 +75,7 @@ class AwsEdge:
 
     def reset(self) -> None:
         self.quotas, self.faults, self.looks_until_available, self.stuck = {}, [], 0, None
+        self.shared_status = None
         self.before = lambda _action: None
         self.requests.clear()
 
@@ -146,10 +149,13 @@ class AwsEdge:
         text = match[0]
         identifier = re.search(r"<DB(?:Cluster|Instance)Identifier>([^<]+)<", text)
         assert identifier is not None
+        dedicated = "bezant-t-" in identifier[1]
         self.looks[identifier[1]] += 1
-        status = "creating" if self.looks[identifier[1]] <= self.looks_until_available else None
-        if self.stuck and "bezant-t-" in identifier[1] and match[1] == "DBInstance":
+        status = "creating" if dedicated and self.looks[identifier[1]] <= self.looks_until_available else None
+        if self.stuck and dedicated and match[1] == "DBInstance":
             status = self.stuck
+        if self.shared_status and not dedicated and match[1] == "DBCluster":
+            status = self.shared_status
         if status is None:
             return text
         return re.sub(r"<(Status|DBInstanceStatus)>available<", rf"<\1>{status}<", text, count=1)

@@ -12,7 +12,7 @@ from bezant.foundation.settings import Settings
 from bezant.services.tenant.provisioning.aurora import names
 from bezant.services.tenant.provisioning.aurora.assignments import QUERIES, Assignment, Assignments
 from bezant.services.tenant.provisioning.aurora.dedicated import DedicatedClusters
-from bezant.services.tenant.provisioning.aurora.failures import AwsMissing, NoSharedCluster, WrongRegion
+from bezant.services.tenant.provisioning.aurora.failures import AwsBusy, AwsMissing, NoSharedCluster, WrongRegion
 from bezant.services.tenant.provisioning.aurora.follower import Follower
 from bezant.services.tenant.provisioning.aurora.listing import list_resources
 from bezant.services.tenant.provisioning.aurora.patience import Patience
@@ -27,6 +27,7 @@ from bezant.services.tenant.provisioning.provisioner import Placement, Report
 # An empty database of the cluster's own locale; the migrations follow in their step.
 _EMPTY: Final = "template1"
 _SHARED_SECONDS: Final = 60.0
+_USABLE: Final = frozenset({"available", "backing-up", "modifying"})
 
 
 class AuroraProvisioner:
@@ -159,7 +160,7 @@ class AuroraProvisioner:
         clusters = await patience.do(self._shared_clusters)
         if not clusters:
             raise NoSharedCluster(
-                f"no cluster in {self._region} is available and has the tags {names.MODEL_TAG}={self._aurora.model} "
+                f"no cluster in {self._region} has the tags {names.MODEL_TAG}={self._aurora.model} "
                 f"and {names.TIER_TAG}=shared: deploy the databases of the region, or check BEZANT_AWS_REGION and "
                 "BEZANT_AURORA_MODEL, then onboard again"
             )
@@ -170,11 +171,12 @@ class AuroraProvisioner:
     async def _shared_clusters(self) -> list[Any]:
         clusters = await self._rds.all("describe_db_clusters", "DBClusters")
         wanted = {names.MODEL_TAG: self._aurora.model, names.TIER_TAG: "shared"}
-        return [
-            cluster
-            for cluster in clusters
-            if wanted.items() <= names.tag_values(cluster).items() and cluster["Status"] in {"available", "backing-up"}
-        ]
+        ours = [cluster for cluster in clusters if wanted.items() <= names.tag_values(cluster).items()]
+        usable = [cluster for cluster in ours if cluster["Status"] in _USABLE]
+        if ours and not usable:
+            states = ", ".join(f"{each['DBClusterIdentifier']} is {each['Status']}" for each in ours)
+            raise AwsBusy(f"no shared cluster of {self._region} can be used now: {states}")
+        return usable
 
     def _capacity(self, cluster: Any) -> int:
         stated = names.tag_values(cluster).get(names.TENANTS_TAG, "")
