@@ -15,12 +15,16 @@ from bezant.topology.loading import load_model
 from bezant.topology.model.deployment import Topology
 from bezant.topology.model.edge import Edge
 from bezant.topology.model.network import Region
+from bezant.topology.model.observability import Observability
+from infrastructure.backups import BackupStack
 from infrastructure.cluster import ClusterStack
 from infrastructure.databases import DatabaseStack
 from infrastructure.dns import DnsStack
 from infrastructure.edge import EdgeStack
+from infrastructure.images import ImageStack
 from infrastructure.network import NetworkStack
 from infrastructure.open_places import open_places
+from infrastructure.operations import OperationsStack, TopicStack
 from infrastructure.stores import StoreStack
 
 PREFIX: Final = "Bezant"
@@ -37,19 +41,25 @@ def build(topology: Topology, *, outdir: str | None = None) -> cdk.App:
             reason="the model names the zones: subnets, node groups and writers are spread over them on purpose",
         )
     )
-    edge = topology.edge
+    edge, observability = topology.edge, topology.observability
     assert edge is not None
-    made = [_region(app, topology, edge, region) for region in sorted(topology.regions, key=_primary_first)]
+    assert observability is not None
+    made = [
+        _region(app, topology, edge, observability, region) for region in sorted(topology.regions, key=_primary_first)
+    ]
     for secondary in made[1:]:
         # a secondary joins global databases that must be there
         secondary.databases.add_stack_dependency(
             made[0].databases, reason="its clusters join the primary's global databases"
         )
+        made[0].backups.add_stack_dependency(secondary.backups, reason="its snapshots are copied to that vault")
+        made[0].images.add_stack_dependency(secondary.images, reason="its images are copied to that repository")
     dns = DnsStack(
         app,
         f"{PREFIX}-{topology.primary.name}-dns",
         topology=topology,
         edge=edge,
+        topic_arn=made[0].topic.topic_arn,
         env=cdk.Environment(region=topology.primary.name),
         tags={"bezant:model": topology.name},
     )
@@ -65,9 +75,12 @@ def _primary_first(region: Region) -> bool:
 class _Made(NamedTuple):
     databases: DatabaseStack
     edge: EdgeStack
+    topic: TopicStack
+    backups: BackupStack
+    images: ImageStack
 
 
-def _region(app: cdk.App, topology: Topology, edge: Edge, region: Region) -> _Made:
+def _region(app: cdk.App, topology: Topology, edge: Edge, observability: Observability, region: Region) -> _Made:
     environment = cdk.Environment(region=region.name)
     tags = {"bezant:model": topology.name, "bezant:role": region.role}
 
@@ -78,19 +91,31 @@ def _region(app: cdk.App, topology: Topology, edge: Edge, region: Region) -> _Ma
     network = NetworkStack(app, name("network"), region=region, **both)
     cluster = ClusterStack(app, name("cluster"), topology=topology, region=region, network=network, **both)
     StoreStack(app, name("stores"), region=region, network=network, **both)
-    return _Made(
-        databases=DatabaseStack(app, name("databases"), topology=topology, region=region, network=network, **both),
-        edge=EdgeStack(
-            app,
-            name("edge"),
-            topology=topology,
-            edge=edge,
-            region=region,
-            network=network,
-            cluster_security_group=cluster.cluster.attr_cluster_security_group_id,
-            **both,
-        ),
+    databases = DatabaseStack(app, name("databases"), topology=topology, region=region, network=network, **both)
+    way_in = EdgeStack(
+        app,
+        name("edge"),
+        topology=topology,
+        edge=edge,
+        region=region,
+        network=network,
+        cluster_security_group=cluster.cluster.attr_cluster_security_group_id,
+        **both,
     )
+    topic = TopicStack(app, name("topic"), region=region, **both)
+    OperationsStack(
+        app,
+        name("operations"),
+        topology=topology,
+        observability=observability,
+        region=region,
+        edge=way_in,
+        topic_arn=topic.topic_arn,
+        **both,
+    )
+    backups = BackupStack(app, name("backups"), topology=topology, region=region, topic_arn=topic.topic_arn, **both)
+    images = ImageStack(app, name("images"), topology=topology, region=region, **both)
+    return _Made(databases=databases, edge=way_in, topic=topic, backups=backups, images=images)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
@@ -49,6 +50,7 @@ class AuroraCluster(Construct):
         monitoring_role_arn: str,
         key: kms.Key,
         backup_days: int,
+        log_days: int,
         global_cluster: str | None,
         source_region: str | None,
         master_username: str | None,
@@ -57,9 +59,17 @@ class AuroraCluster(Construct):
         super().__init__(scope, name)
         self._tier, self._monitoring_role_arn = tier, monitoring_role_arn
         self.key = (
-            encryption_key(self, "Key", f"{name}: databases, backups and login of one tenant")
+            encryption_key(self, "Key", f"{name}: databases, logs and login of one tenant", also_for=("logs",))
             if tier.key_per_cluster
             else key
+        )
+        log_group = logs.CfnLogGroup(
+            self,
+            "Logs",
+            # the name that RDS writes to; made by RDS it would be in plain and never end
+            log_group_name=f"/aws/rds/cluster/{name}/postgresql",
+            retention_in_days=log_days,
+            kms_key_id=self.key.key_arn,
         )
         capacity = tier.serverless_capacity
         self.cluster = rds.CfnDBCluster(
@@ -88,7 +98,13 @@ class AuroraCluster(Construct):
             enable_iam_database_authentication=False,
             master_username=master_username,
             master_user_password=master_user_password,
+            # by which the tenant service finds the clusters that take tenants, and how many
+            tags=[
+                cdk.CfnTag(key="bezant:tier", value=tier.tier),
+                cdk.CfnTag(key="bezant:tenants", value=str(tier.tenants_per_cluster)),
+            ],
         )
+        self.cluster.add_resource_dependency(log_group)
         self.cluster.apply_removal_policy(cdk.RemovalPolicy.SNAPSHOT)
         accept(
             self.cluster,

@@ -19,6 +19,7 @@ from infrastructure.encryption import encryption_key
 from infrastructure.identities import identities
 from infrastructure.network import NetworkStack
 from infrastructure.roles import service_role
+from infrastructure.spot import interruptions, on_spot
 
 LOG_TYPES: Final = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 LOG_DAYS: Final = 365
@@ -28,6 +29,7 @@ NODE_POLICIES: Final = (
     "AmazonEC2ContainerRegistryPullOnly",
     "AmazonSSMManagedInstanceCore",
 )
+CONTAINER_INSIGHTS: Final = "amazon-cloudwatch-observability"
 CNI_POLICIES: Final = ("AmazonEKS_CNI_Policy",)
 
 
@@ -49,6 +51,8 @@ class ClusterStack(cdk.Stack):
         self.key = encryption_key(self, "Key", "the cluster's secrets, logs and nodes", also_for=("logs",))
         self.cluster = self._cluster()
         self._nodes()
+        if on_spot(region.cluster):
+            interruptions(self, region.cluster)
         self._add_ons()
         self._identities()
 
@@ -157,6 +161,7 @@ class ClusterStack(cdk.Stack):
                 "ebs-csi-controller-sa",
                 self._pod_role("VolumesRole", "service-role/AmazonEBSCSIDriverPolicy"),
             ),
+            CONTAINER_INSIGHTS: ("cloudwatch-agent", self._pod_role("InsightsRole", "CloudWatchAgentServerPolicy")),
         }
         for name, configuration in (
             ("eks-pod-identity-agent", None),
@@ -165,6 +170,7 @@ class ClusterStack(cdk.Stack):
             ("coredns", {"replicaCount": self._replicas("coredns")}),
             ("aws-ebs-csi-driver", None),
             ("metrics-server", None),
+            (CONTAINER_INSIGHTS, self._insights()),
         ):
             account = roles.get(name)
             eks.CfnAddon(
@@ -183,6 +189,19 @@ class ClusterStack(cdk.Stack):
                 ],
             )
 
+    def _insights(self) -> dict[str, Any]:
+        """Return the settings of Container Insights: metrics alone, since logs are the chart's; sized by the model."""
+        agent = next((one for one in self._region.cluster.daemonsets if one.name == "cloudwatch-agent"), None)
+        settings: dict[str, Any] = {"containerLogs": {"enabled": False}}
+        if agent is not None and agent.cpu_millicores and agent.memory_mebibytes:
+            settings["agent"] = {
+                "resources": {
+                    "requests": {"cpu": f"{agent.cpu_millicores}m", "memory": f"{agent.memory_mebibytes}Mi"},
+                    "limits": {"memory": f"{agent.memory_mebibytes}Mi"},
+                }
+            }
+        return settings
+
     def _pod_role(self, name: str, *policies: str) -> iam.CfnRole:
         return service_role(self, name, "pods.eks", managed=policies, tag_session=True)
 
@@ -196,7 +215,7 @@ class ClusterStack(cdk.Stack):
             partition=self.partition,
             region=self._region.name,
             account=self.account,
-            cluster=self._region.cluster.name,
+            cluster=self._region.cluster,
         ).items():
             role = service_role(
                 self, f"Role-{namespace}-{account}", "pods.eks", statements=statements, tag_session=True

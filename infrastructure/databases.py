@@ -17,6 +17,7 @@ from bezant.topology.model.network import Region
 from infrastructure.aurora import AuroraCluster, cluster_name, writer_zones
 from infrastructure.encryption import encryption_key
 from infrastructure.network import NetworkStack
+from infrastructure.provisioning import MONITORING_ROLE
 from infrastructure.roles import service_role
 
 ADMINISTRATOR: Final = "bezant_administrator"
@@ -39,7 +40,9 @@ class DatabaseStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
         self._topology, self._region, self._network = topology, region, network
-        self.key: kms.Key = encryption_key(self, "Key", "databases, their backups and their administrators' secrets")
+        self.key: kms.Key = encryption_key(
+            self, "Key", "databases, their logs and administrators' secrets", also_for=("logs",)
+        )
         self._subnets = rds.CfnDBSubnetGroup(
             self,
             "Subnets",
@@ -49,6 +52,8 @@ class DatabaseStack(cdk.Stack):
         self._monitoring = service_role(
             self, "MonitoringRole", "monitoring.rds", managed=("service-role/AmazonRDSEnhancedMonitoringRole",)
         )
+        # the tenant service hands it to the clusters that it makes
+        self._monitoring.role_name = f"{MONITORING_ROLE}-{region.name}"
         if region.role == "primary":
             # expands into the functions that rotate passwords
             self.add_transform("AWS::SecretsManager-2024-09-16")
@@ -77,6 +82,8 @@ class DatabaseStack(cdk.Stack):
     def _cluster(
         self, tier: AuroraTier, name: str, writer_zone: str, parameters: rds.CfnDBClusterParameterGroup
     ) -> None:
+        assert self._topology.observability is not None
+        log_days = self._topology.observability.log_retention_days
         primary = self._region.role == "primary"
         global_cluster = self._global_cluster(tier, name) if primary and self._topology.secondary is not None else None
         secret = self._administrator(name) if primary else None
@@ -95,6 +102,7 @@ class DatabaseStack(cdk.Stack):
             monitoring_role_arn=self._monitoring.attr_arn,
             key=self.key,
             backup_days=self._topology.backups.automated_retention_days,
+            log_days=log_days,
             # created by the primary's stack; the name is the same everywhere
             global_cluster=global_cluster.ref if global_cluster else (None if primary else name),
             source_region=None if primary else self._topology.primary.name,

@@ -14,6 +14,7 @@ hour, and the switch is here already: the mode.
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_route53 as route53
 from constructs import Construct
 
@@ -29,9 +30,11 @@ Config = route53.CfnHealthCheck.HealthCheckConfigProperty
 class DnsStack(cdk.Stack):
     """Health checks and the two records of the public name. Made once, in the primary's region."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, topology: Topology, edge: Edge, **kwargs: Any) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, topology: Topology, edge: Edge, topic_arn: str, **kwargs: Any
+    ) -> None:
         super().__init__(scope, construct_id, **kwargs)
-        self._domain, self._edge = str(topology.domain), edge
+        self._domain, self._edge, self._topic_arn = str(topology.domain), edge, topic_arn
         self._zone = cdk.CfnParameter(
             self,
             "HostedZoneId",
@@ -66,7 +69,7 @@ class DnsStack(cdk.Stack):
 
     def _answers(self, region: Region) -> str:
         asked = self._edge.health_checks
-        return self._check(
+        answers = self._check(
             f"Answers-{region.name}",
             f"{region.name} answers {READY_PATH}",
             Config(
@@ -79,6 +82,29 @@ class DnsStack(cdk.Stack):
                 failure_threshold=asked.failure_threshold,
                 measure_latency=True,
             ),
+        )
+        if region.role == "primary":
+            self._call("region-lost", f"{region.name} does not answer {READY_PATH}", answers)
+        return answers
+
+    def _call(self, name: str, says: str, health_check: str) -> None:
+        """Call somebody while a health check is unhealthy. Route 53 reports to CloudWatch in us-east-1 alone."""
+        cloudwatch.CfnAlarm(
+            self,
+            f"Alarm-{name}",
+            alarm_name=f"bezant-{name}",
+            alarm_description=says,
+            namespace="AWS/Route53",
+            metric_name="HealthCheckStatus",
+            dimensions=[cloudwatch.CfnAlarm.DimensionProperty(name="HealthCheckId", value=health_check)],
+            statistic="Minimum",
+            period=60,
+            evaluation_periods=2,
+            threshold=1,
+            comparison_operator="LessThanThreshold",
+            treat_missing_data="breaching",
+            alarm_actions=[self._topic_arn],
+            ok_actions=[self._topic_arn],
         )
 
     def _writers(self, region: Region) -> list[str]:

@@ -8,8 +8,14 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 
-def encryption_key(scope: Construct, construct_id: str, what: str, *, also_for: Sequence[str] = ()) -> kms.Key:
-    """Return a key for what is named. `also_for` are AWS services that encrypt with it by themselves, such as logs."""
+def encryption_key(
+    scope: Construct, construct_id: str, what: str, *, also_for: Sequence[str] = (), publishers: Sequence[str] = ()
+) -> kms.Key:
+    """Return a key for what is named.
+
+    `also_for` are AWS services that encrypt with it by themselves, such as logs; `publishers` those that write into an
+    encrypted topic or queue.
+    """
     stack = cdk.Stack.of(scope)
     key = kms.Key(
         scope,
@@ -26,6 +32,15 @@ def encryption_key(scope: Construct, construct_id: str, what: str, *, also_for: 
                 principals=[iam.ServicePrincipal(f"{service}.{stack.region}.amazonaws.com")],
                 resources=["*"],
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"{logs}:*"}},
+            )
+        )
+    if publishers:
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                principals=[iam.ServicePrincipal(f"{one}.amazonaws.com") for one in publishers],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
             )
         )
     return key

@@ -6,7 +6,10 @@ The names are those of `bezant.foundation.secrets`; docs/operations/install.md h
 from typing import Final
 
 from bezant.topology.model.deployment import Topology
-from infrastructure.roles import Statement
+from bezant.topology.model.network import KubernetesCluster
+from infrastructure.controllers import controllers
+from infrastructure.provisioning import provisioning
+from infrastructure.roles import Arns, Statement
 
 SERVICES: Final = "bezant"
 OBSERVABILITY: Final = "bezant-observability"
@@ -18,41 +21,57 @@ Identity = tuple[str, str]
 
 
 def identities(
-    topology: Topology, *, partition: str, region: str, account: str, cluster: str
+    topology: Topology, *, partition: str, region: str, account: str, cluster: KubernetesCluster
 ) -> dict[Identity, list[Statement]]:
     """Return the statements of each service account."""
-
-    def secrets(*names: str) -> list[str]:
-        # Secrets Manager adds six characters to a name
-        return [f"arn:{partition}:secretsmanager:{region}:{account}:secret:{name}-*" for name in names]
-
-    def allow(actions: tuple[str, ...], resources: list[str]) -> Statement:
-        return {"Effect": "Allow", "Action": list(actions), "Resource": resources}
-
+    arns = Arns(partition, region, account)
     found: dict[Identity, list[Statement]] = {}
     for service in topology.services:
         if service.tenant_databases:
-            found[(SERVICES, service.name)] = [allow(READ, secrets(f"bezant/tenants/*/{service.name}"))]
+            found[(SERVICES, service.name)] = [_allow(READ, arns.secrets(f"bezant/tenants/*/{service.name}"))]
         else:
-            # onboards tenants: makes, replaces and removes their credentials
-            found[(SERVICES, service.name)] = [allow((*READ, *WRITE), secrets("bezant/tenants/*"))]
-    found[(SERVICES, "migrate")] = [allow((*READ, *WRITE), secrets("bezant/platform/*"))]
-    found[("external-secrets", "external-secrets")] = [
-        allow(READ, secrets("bezant/platform/*", "bezant/administrator/*", "AmazonMSK_bezant"))
-    ]
+            # onboards tenants: makes, replaces and removes their credentials and their own clusters
+            administrators = "bezant/administrator/*"
+            found[(SERVICES, service.name)] = [
+                _allow((*READ, *WRITE), arns.secrets("bezant/tenants/*", "bezant/administrator/t-*")),
+                _allow(READ, arns.secrets(administrators)),
+                _decrypt(arns, administrators),
+                *provisioning(topology, arns),
+            ]
+    found[(SERVICES, "migrate")] = [_allow((*READ, *WRITE), arns.secrets("bezant/platform/*"))]
+    stores = ("bezant/platform/*", "bezant/administrator/*", "AmazonMSK_bezant")
+    found[("external-secrets", "external-secrets")] = [_allow(READ, arns.secrets(*stores)), _decrypt(arns, *stores)]
     # X-Ray has no resources to name
     found[(OBSERVABILITY, "collector")] = [
-        allow(
+        _allow(
             ("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"),
             ["*"],
         )
     ]
-    group = f"arn:{partition}:logs:{region}:{account}:log-group:/bezant/{cluster}"
+    group = arns.of("logs", f"log-group:/bezant/{cluster.name}")
     found[(OBSERVABILITY, "fluent-bit")] = [
-        allow(
+        _allow(
             ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams",
              "logs:PutRetentionPolicy"),
             [group, f"{group}:*", f"{group}/*"],
         )
     ]  # fmt: skip
+    found.update(controllers(cluster, arns))
     return found
+
+
+def _allow(actions: tuple[str, ...], resources: list[str]) -> Statement:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resources}
+
+
+def _decrypt(arns: Arns, *names: str) -> Statement:
+    """Allow to decrypt secrets that the stacks' own keys encrypt: by Secrets Manager, of these names, with any key."""
+    return {
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt"],
+        "Resource": [arns.of("kms", "key/*")],
+        "Condition": {
+            "StringEquals": {"kms:ViaService": f"secretsmanager.{arns.region}.amazonaws.com"},
+            "ArnLike": {"kms:EncryptionContext:SecretARN": arns.secrets(*names)},
+        },
+    }

@@ -1,6 +1,7 @@
 """Roles that AWS services take on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aws_cdk as cdk
@@ -8,6 +9,23 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 Statement = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Arns:
+    """Names of resources in one region of the account."""
+
+    partition: str
+    region: str
+    account: str
+
+    def of(self, service: str, resource: str, *, region: str | None = None) -> str:
+        """Return a resource's ARN, in another region if it is given."""
+        return f"arn:{self.partition}:{service}:{region or self.region}:{self.account}:{resource}"
+
+    def secrets(self, *names: str) -> list[str]:
+        """Return the ARNs of secrets by their names or patterns; Secrets Manager adds six characters to a name."""
+        return [self.of("secretsmanager", f"secret:{name}-*") for name in names]
 
 
 def service_role(

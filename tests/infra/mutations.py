@@ -34,6 +34,35 @@ def _remove(place: str, kind: str) -> Callable[[Templates], None]:
     return change
 
 
+def _alarm(name: str, key: str, value: Any, region: str = "us-east-1") -> Callable[[Templates], None]:
+    """Set a property of the alarm whose name ends so; None takes the alarm away."""
+
+    def change(made: Templates) -> None:
+        resources = made[f"{region}/operations"]["Resources"]
+        found = next(one for one in resources if str(resources[one]["Properties"].get("AlarmName", "")).endswith(name))
+        if value is None:
+            del resources[found]
+        else:
+            resources[found]["Properties"][key] = value
+
+    return change
+
+
+def _account(account: str, action: str, resource: str) -> Callable[[Templates], None]:
+    """Give a service account one right more."""
+
+    def change(made: Templates) -> None:
+        resources = made[CLUSTER]["Resources"]
+        association = next(one["Properties"] for one in resources.values()
+                           if one["Type"] == "AWS::EKS::PodIdentityAssociation"
+                           and one["Properties"]["ServiceAccount"] == account)  # fmt: skip
+        role = resources[association["RoleArn"]["Fn::GetAtt"][0]]["Properties"]
+        added = {"Effect": "Allow", "Action": [action], "Resource": resource}
+        role["Policies"][0]["PolicyDocument"]["Statement"].append(added)
+
+    return change
+
+
 def _role(change: Callable[[dict[str, Any]], None]) -> Callable[[Templates], None]:
     """Change the role of the payment service in the primary region."""
 
@@ -55,6 +84,7 @@ def _statement(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 NETWORK, CLUSTER, DATABASES = "us-east-1/network", "us-east-1/cluster", "us-east-1/databases"
+OPERATIONS, TOPIC, BACKUPS, IMAGES = (f"us-east-1/{part}" for part in ("operations", "topic", "backups", "images"))
 STORES, EDGE, DNS = "us-east-1/stores", "us-east-1/edge", "us-east-1/dns"
 _ROUTE_OUT = {
     "Type": "AWS::EC2::Route",
@@ -191,4 +221,42 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "a tenant without a key of its own": _shared_key,
     "passwords that stay": _remove(DATABASES, "SecretsManager::RotationSchedule"),
     "passwords that stay for a year": _set(DATABASES, "SecretsManager::RotationSchedule", "RotationRules/ScheduleExpression", "rate(365 days)"),
+    "snapshots with the account's own key": _set(BACKUPS, "Backup::BackupVault", "EncryptionKeyArn", None),
+    "snapshots that can be deleted": _set(BACKUPS, "Backup::BackupVault", "AccessPolicy", None),
+    "a vault without a lock": _set("sa-east-1/backups", "Backup::BackupVault", "LockConfiguration", None),
+    "backups that fail in silence": _set(BACKUPS, "Backup::BackupVault", "Notifications", None),
+    "snapshots every day": _set(BACKUPS, "Backup::BackupPlan", "BackupPlan/BackupPlanRule/0/ScheduleExpression", "cron(0 4 * * ? *)"),
+    "snapshots for a week": _set(BACKUPS, "Backup::BackupPlan", "BackupPlan/BackupPlanRule/0/Lifecycle/DeleteAfterDays", 7),
+    "no copy in the other region": _set(BACKUPS, "Backup::BackupPlan", "BackupPlan/BackupPlanRule/0/CopyActions", []),
+    "copies that end sooner": _set(BACKUPS, "Backup::BackupPlan", "BackupPlan/BackupPlanRule/0/CopyActions/0/Lifecycle/DeleteAfterDays", 7),
+    "snapshots of one cluster": _set(BACKUPS, "Backup::BackupSelection", "BackupSelection/Resources", ["arn:aws:rds:us-east-1:1:cluster:bezant-control"]),
+    "restores that nobody tries": _remove(BACKUPS, "Backup::RestoreTestingPlan"),
+    "tags that change": _set(IMAGES, "ECR::Repository", "ImageTagMutability", "MUTABLE"),
+    "images without a scan": _set("sa-east-1/images", "ECR::Repository", "ImageScanningConfiguration/ScanOnPush", False),
+    "images in one region": _remove(IMAGES, "ECR::ReplicationConfiguration"),
+    "another repository": _set(IMAGES, "ECR::Repository", "RepositoryName", "other"),
+    "alarms in plain": _set(TOPIC, "SNS::Topic", "KmsMasterKeyId", None),
+    "anybody sends alarms": _set(TOPIC, "SNS::TopicPolicy", "PolicyDocument/Statement/0/Principal", {"AWS": "*"}),
+    "errors that nobody hears of": _alarm("edge-errors", "", None),
+    "errors heard of late": _alarm("edge-errors", "Threshold", 10),
+    "the mean instead of the p99": _alarm("edge-latency", "ExtendedStatistic", "p50"),
+    "an alarm that calls nobody": _alarm("edge-latency", "AlarmActions", []),
+    "a zone without a gateway": _alarm("edge-gateways", "Threshold", 1),
+    "a database's CPU": _alarm("bezant-shared-3-cpu", "Threshold", 100),
+    "connections above what there are": _alarm("bezant-control-connections", "Threshold", 5000),
+    "a lag beyond the recovery point": _alarm("bezant-shared-1-global-lag", "Threshold", 3_600_000, "sa-east-1"),
+    "a reader's lag": _alarm("bezant-shared-1-reader-lag", "", None),
+    "an unwatched cache node": _alarm("cache-2-1-cpu", "", None),
+    "an unwatched broker": _alarm("broker-3-disk", "", None),
+    "logs that are kept for ever": _set(OPERATIONS, "Logs::LogGroup", "RetentionInDays", None),
+    "logs that end tomorrow": _set(OPERATIONS, "Logs::LogGroup", "RetentionInDays", 1),
+    "databases that log in plain": _set(DATABASES, "Logs::LogGroup", "KmsKeyId", None),
+    "a larger budget": _set(OPERATIONS, "Budgets::Budget", "Budget/BudgetLimit/Amount", 1_000_000),
+    "a lost region that calls nobody": _remove(DNS, "CloudWatch::Alarm"),
+    "the load balancer controller makes load balancers": _account("aws-load-balancer-controller", "elasticloadbalancing:CreateLoadBalancer", "arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/*"),
+    "the autoscaler ends any machine": _account("cluster-autoscaler", "ec2:TerminateInstances", "arn:aws:ec2:us-east-1:1:instance/*"),
+    "the tenant service deletes shared clusters": _account("tenant", "rds:DeleteDBCluster", "arn:aws:rds:us-east-1:1:cluster:bezant-*"),
+    "the tenant service hands out roles": _account("tenant", "iam:PassRole", "arn:aws:iam::1:role/*"),
+    "payment makes databases": _account("payment", "rds:CreateDBCluster", "arn:aws:rds:us-east-1:1:cluster:x"),
+    "payment decrypts": _account("payment", "kms:Decrypt", "arn:aws:kms:us-east-1:1:key/*"),
 }  # fmt: skip

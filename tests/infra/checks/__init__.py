@@ -5,13 +5,13 @@ from typing import Final
 
 from bezant.topology.model.deployment import Topology
 
-from . import cluster, databases, edge, identities, keys, network, stores
+from . import backups, cluster, databases, edge, identities, images, keys, network, operations, stores
 from .templates import Templates
 
 Check = Callable[[Templates, Topology], Iterator[str]]
 CHECKS: Final[Mapping[str, Check]] = {
     name: check
-    for module in (network, keys, cluster, identities, databases, stores, edge)
+    for module in (network, keys, cluster, identities, databases, stores, edge, backups, images, operations)
     for name, check in vars(module).items()
     if name.startswith("check_")
 }

@@ -2,6 +2,8 @@
 
 import fnmatch
 import importlib.util
+import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +12,7 @@ from bezant.topology.model.deployment import Topology
 
 from .templates import Templates, listed, of_type, regions, statements, text
 
+_KNOWS_NO_RESOURCE: Final = re.compile(r"xray:|(ec2|autoscaling|elasticloadbalancing|rds):(Describe|Get|List)")
 ROOT: Final = Path(__file__).parents[3]
 
 
@@ -40,7 +43,8 @@ def check_identities(templates: Templates, model: Topology) -> Iterator[str]:
             found[key] = roles[one["RoleArn"]["Fn::GetAtt"][0]]
         wanted = {("bezant", service.name) for service in model.services} | {
             ("bezant", "migrate"), ("bezant-observability", "collector"), ("bezant-observability", "fluent-bit"),
-            ("external-secrets", "external-secrets"),
+            ("external-secrets", "external-secrets"), ("kube-system", "aws-load-balancer-controller"),
+            ("kube-system", "cluster-autoscaler"),
         }  # fmt: skip
         if found.keys() != wanted:
             yield f"{region.name}: identities {sorted(found.keys() ^ wanted)}"
@@ -81,5 +85,69 @@ def _least(place: str, role: Mapping[str, Any]) -> Iterator[str]:
         if one["Effect"] != "Allow" or any("*" in action for action in listed(one["Action"])):
             yield f"{place} may {one['Action']}"
         everything = any(text(resource) == "*" for resource in listed(one["Resource"]))
-        if everything and not all(action.startswith("xray:") for action in listed(one["Action"])):
+        if everything and not all(_KNOWS_NO_RESOURCE.match(action) for action in listed(one["Action"])):
             yield f"{place} may {one['Action']} on everything"
+
+
+def _changes(role: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Return each action that is not only reading, on what, and under which condition."""
+    for one in statements(role):
+        for action in listed(one["Action"]):
+            if not re.match(r"[a-z0-9-]+:(Describe|Get|List)", action):
+                for resource in listed(one["Resource"]):
+                    yield action, text(resource), json.dumps(one.get("Condition", {}), sort_keys=True)
+
+
+def check_controllers(templates: Templates, model: Topology) -> Iterator[str]:
+    """The load balancer controller registers pods at one target group, the autoscaler changes this cluster's groups."""
+    for region, template in regions(templates, model, "cluster"):
+        roles = of_type(template, "IAM::Role")
+        found = {one["ServiceAccount"]: roles[one["RoleArn"]["Fn::GetAtt"][0]]
+                 for one in of_type(template, "EKS::PodIdentityAssociation").values()}  # fmt: skip
+        for action, resource, _ in _changes(found["aws-load-balancer-controller"]):
+            if not action.endswith("registerTargets") and not action.endswith("RegisterTargets"):
+                yield f"{region.name}: the load balancer controller may {action}"
+            if ":targetgroup/bezant-gateway/" not in resource:
+                yield f"{region.name}: the load balancer controller may {action} on {resource}"
+        for action, resource, condition in _changes(found["cluster-autoscaler"]):
+            owned = f"k8s.io/cluster-autoscaler/{region.cluster.name}"
+            if not action.startswith("autoscaling:") or owned not in condition:
+                yield f"{region.name}: the autoscaler may {action} on {resource}"
+
+
+def check_provisioning(templates: Templates, model: Topology) -> Iterator[str]:
+    """The tenant service changes clusters of single tenants alone; no other service knows RDS."""
+    clusters = of_type(templates[f"{model.primary.name}/databases"], "RDS::DBCluster").values()
+    shared = [one["DBClusterIdentifier"] for one in clusters]
+    for region, template in regions(templates, model, "cluster"):
+        roles = of_type(template, "IAM::Role")
+        for one in of_type(template, "EKS::PodIdentityAssociation").values():
+            account = one["ServiceAccount"]
+            for action, resource, condition in _changes(roles[one["RoleArn"]["Fn::GetAtt"][0]]):
+                if not action.startswith(("rds:", "iam:", "kms:CreateGrant")):
+                    continue
+                if account != "tenant":
+                    yield f"{region.name}: {account} may {action}"
+                if action == "iam:PassRole" and "monitoring.rds.amazonaws.com" not in condition:
+                    yield f"{region.name}: {account} may hand any role to anybody"
+                kind, _, pattern = resource.rpartition(":")
+                if kind.endswith((":cluster", ":db", ":global-cluster")) and any(
+                    fnmatch.fnmatchcase(name, pattern) for name in shared
+                ):
+                    yield f"{region.name}: {account} may {action} on {resource}"
+
+
+def check_decryption(templates: Templates, model: Topology) -> Iterator[str]:
+    """Who reads a secret that a stack's key encrypts may decrypt it, by Secrets Manager alone."""
+    for region, template in regions(templates, model, "cluster"):
+        roles = of_type(template, "IAM::Role")
+        for one in of_type(template, "EKS::PodIdentityAssociation").values():
+            role = roles[one["RoleArn"]["Fn::GetAtt"][0]]
+            reads = any(_may(role, "GetSecretValue", name) for name in ("bezant/administrator/control",
+                                                                       "AmazonMSK_bezant"))  # fmt: skip
+            decrypts = [part for part in statements(role) if "kms:Decrypt" in listed(part["Action"])]
+            if bool(decrypts) != reads:
+                yield f"{region.name}: {one['ServiceAccount']} {'cannot' if reads else 'may'} decrypt"
+            for part in decrypts:
+                if f"secretsmanager.{region.name}" not in str(part.get("Condition", {}).get("StringEquals")):
+                    yield f"{region.name}: {one['ServiceAccount']} may decrypt anything"

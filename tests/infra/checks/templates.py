@@ -11,7 +11,7 @@ COUNTS: Final[dict[str, str]] = {}
 Template = dict[str, Any]
 Templates = dict[str, Template]
 """Templates by region and part, such as `us-east-1/network`."""
-PARTS: Final = ("network", "cluster", "databases", "stores", "edge")
+PARTS: Final = ("network", "cluster", "databases", "stores", "edge", "topic", "operations", "backups", "images")
 """What every region has."""
 
 

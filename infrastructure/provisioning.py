@@ -1,0 +1,55 @@
+"""What the tenant service may do in RDS: look at what is there, and make and remove clusters of single tenants.
+
+Their identifiers begin with `bezant-t-` (`bezant.services.tenant.provisioning.aurora.names`); the clusters of the
+stacks can be looked at and nothing more.
+"""
+
+from typing import Final
+
+from bezant.topology.model.deployment import Topology
+from infrastructure.roles import Arns, Statement
+
+OWN: Final = "bezant-t-*"
+_LOOK: Final = ("rds:DescribeAccountAttributes", "rds:DescribeDBClusters", "rds:DescribeDBClusterSnapshots",
+                "rds:DescribeDBInstances", "rds:DescribeGlobalClusters", "rds:ListTagsForResource")  # fmt: skip
+_CHANGE: Final = ("rds:AddTagsToResource", "rds:CreateDBCluster", "rds:CreateDBInstance", "rds:CreateGlobalCluster",
+                  "rds:CreateDBClusterSnapshot", "rds:DeleteDBCluster", "rds:DeleteDBClusterSnapshot",
+                  "rds:DeleteDBInstance", "rds:DeleteGlobalCluster", "rds:ModifyDBCluster",
+                  "rds:RemoveFromGlobalCluster")  # fmt: skip
+
+
+def provisioning(topology: Topology, arns: Arns) -> list[Statement]:
+    """Return the statements, in both regions: a tenant's cluster has a follower in the other one."""
+    regions = [region.name for region in topology.regions]
+    own = [arns.of("rds", f"{kind}:{OWN}", region=region) for region in regions
+           for kind in ("cluster", "db", "cluster-snapshot")]  # fmt: skip
+    used = [arns.of("rds", f"{kind}:*", region=region) for region in regions for kind in ("subgrp", "cluster-pg")]
+    return [
+        {"Effect": "Allow", "Action": list(_LOOK), "Resource": "*"},
+        {
+            "Effect": "Allow",
+            "Action": list(_CHANGE),
+            # a global cluster belongs to no region
+            "Resource": [*own, f"arn:{arns.partition}:rds::{arns.account}:global-cluster:{OWN}"],
+        },
+        {"Effect": "Allow", "Action": ["rds:CreateDBCluster"], "Resource": used},
+        {
+            "Effect": "Allow",
+            "Action": ["kms:CreateGrant", "kms:DescribeKey"],
+            "Resource": [arns.of("kms", "key/*", region=region) for region in regions],
+            "Condition": {
+                "StringEquals": {"kms:ViaService": [f"rds.{region}.amazonaws.com" for region in regions]},
+                "Bool": {"kms:GrantIsForAWSResource": "true"},
+            },
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["iam:PassRole"],
+            "Resource": [f"arn:{arns.partition}:iam::{arns.account}:role/{MONITORING_ROLE}-*"],
+            "Condition": {"StringEquals": {"iam:PassedToService": "monitoring.rds.amazonaws.com"}},
+        },
+    ]
+
+
+MONITORING_ROLE: Final = "bezant-monitoring"
+"""The name of the role for Enhanced Monitoring, with the region's name behind it."""
