@@ -10,7 +10,7 @@ DATA_DIR ?= .bezant
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-test run demo up down status logs test test-unit test-histories test-faults test-chart test-infra \
-        lint types imports chart-values synth \
+        lint types imports chart-values canary-analysis synth \
         openapi bench lock image clean
 
 help: ## Show this help
@@ -87,6 +87,9 @@ openapi: install-test ## Write the merged OpenAPI document and the AsyncAPI docu
 
 chart-values: install ## Write the chart's values from the topology model
 	@$(BIN)/bezant topology values
+
+canary-analysis: install-chart ## Write what rehearsed canaries are judged by from the chart
+	@$(BIN)/python -m tests.chart.canary_analysis
 
 lock: ## Pin every dependency with its hashes (needs uv on the PATH)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra local --extra build --extra test pyproject.toml -o requirements/dev.txt

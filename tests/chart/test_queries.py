@@ -12,11 +12,14 @@ import pytest
 import yaml
 
 from bezant.foundation.telemetry.metrics import PoolCollector
+from bezant.rehearsal.promql import ask
+from bezant.rehearsal.samples import Samples
 from bezant.services.audit import metrics as audit_metrics
 from bezant.services.fraud import metrics as fraud_metrics
 from bezant.services.notification import metrics as notification_metrics
 from bezant.services.payment import metrics as payment_metrics
 
+from . import canary_analysis
 from .counts import record
 from .rendering import CHART, ROOT, Manifests, tool
 
@@ -357,6 +360,41 @@ def test_the_canarys_questions_are_answered(case: str, tmp_path: Path) -> None:
     result = _run(tmp_path, yaml.safe_dump(test))
     assert result.returncode == 0, result.stdout + result.stderr
     record("promtool test rules", "canary queries", f"{len(CANARY_CASES)} cases")
+
+
+_SERIES = re.compile(r"(?P<metric>\w+)\{(?P<labels>.*)\}")
+_RUN = re.compile(r"(?P<start>-?[\d.]+)(?:\+(?P<step>[\d.]+))?x(?P<times>\d+)")
+
+
+def expanded(values: str) -> list[float]:
+    """Return the samples of promtool's notation: `0+2x3` is 0 2 4 6."""
+    samples: list[float] = []
+    for part in values.split():
+        run = _RUN.fullmatch(part)
+        if run is None:
+            samples.append(float(part))
+        else:
+            step = float(run["step"] or 0)
+            samples += [float(run["start"]) + step * n for n in range(int(run["times"]) + 1)]
+    return samples
+
+
+@pytest.mark.parametrize("case", CANARY_CASES)
+def test_a_rehearsal_gets_the_answers_that_prometheus_gives(case: str) -> None:
+    service, name, series, answer = CANARY_CASES[case]
+    samples = Samples()
+    for one, values in series.items():
+        found = _SERIES.fullmatch(one)
+        assert found is not None
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', found["labels"]))
+        for minute, value in enumerate(expanded(values)):
+            samples.add(found["metric"], labels, minute * 60.0, value)
+    got = [round(value, 6) for value in ask(canary_queries(service)[name], samples, 45 * 60.0)]
+    assert got == ([] if answer is None else [pytest.approx(answer)])
+
+
+def test_rehearsals_are_judged_by_the_charts_own_questions() -> None:
+    assert canary_analysis.WRITTEN.read_text("utf-8") == canary_analysis.text(), "run `make canary-analysis`"
 
 
 def test_every_question_has_a_case_with_an_answer_and_one_without_data() -> None:

@@ -3,6 +3,7 @@
 import typer
 
 from bezant.cli.rehearse_autoscale import autoscale
+from bezant.cli.rehearse_canary import canary
 from bezant.cli.rehearse_rolling import rolling
 
 app = typer.Typer(help="Rehearse what the deployment model promises.", no_args_is_help=True)
@@ -15,3 +16,4 @@ def rehearse() -> None:
 
 app.command()(autoscale)
 app.command()(rolling)
+app.command()(canary)

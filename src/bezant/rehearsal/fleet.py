@@ -22,6 +22,7 @@ from bezant.local.ports import Ports
 from bezant.local.postgres import SUPERUSER
 from bezant.local.service_processes import shared_settings
 from bezant.local.status import PlatformStatus, ProcessState
+from bezant.local.wire import http_request
 from bezant.rehearsal import versions
 from bezant.rehearsal.load import Customer, furnish
 from bezant.rehearsal.report import Lane, Span, State
@@ -48,6 +49,11 @@ class Pod:
     state: ProcessState
     is_ready: bool
     restarts: int
+
+    @property
+    def number(self) -> int:
+        """The replica's number, which says its port."""
+        return int(self.name.rpartition("-")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +125,21 @@ class Fleet:
         """The replicas as they are now, as far as is known."""
         return self.history[-1].pods if self.history else ()
 
-    async def add(self, version: Version, *, arm: str = STABLE, environment: Mapping[str, str] | None = None) -> str:
-        """Start one more replica and return its name; it is not ready yet."""
+    async def add(
+        self,
+        version: Version,
+        *,
+        arm: str = STABLE,
+        environment: Mapping[str, str] | None = None,
+        command: tuple[str, ...] | None = None,
+    ) -> str:
+        """Start one more replica and return its name; it is not ready yet. `command` is the version's by default."""
         replica = AddedReplica(
             service=self.service,
             replica=self._next,
             arm=arm,
             version=version.label,
-            command=version.command,
+            command=command or version.command,
             environment=dict(environment or {}),
         )
         self._next += 1
@@ -152,6 +165,13 @@ class Fleet:
         self._weights = dict(weights)
         if self.history:
             self._keep(Moment(self.seconds(), self.pods, dict(weights)))
+
+    async def requests_sent(self, arm: str) -> float:
+        """Return how many requests the gateway has sent to an arm since it started."""
+        cluster = cluster_name(self.service, arm)
+        admin = self.platform.options.ports.gateway_admin
+        _, body = await http_request(admin, f"/stats?filter=^cluster\\.{cluster}\\.upstream_rq_total$")
+        return float(body.rpartition(b":")[2].strip() or 0)
 
     async def migrate(self, version: Version) -> str:
         """Run a version's migrations beside the running one, if it has its own."""

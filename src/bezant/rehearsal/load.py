@@ -111,14 +111,13 @@ class Load:
     async def stop(self) -> None:
         """Send nothing more, and return when every answer is there or its time is up."""
         self._stopped.set()
-        if self._loop_task is not None:
-            await self._loop_task
-        await asyncio.gather(*self._under_way)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        try:
+            if self._loop_task is not None:
+                await self._loop_task
+            await asyncio.gather(*self._under_way)
+        finally:
+            if self._session is not None:
+                await self._session.close()
 
     async def more(self, requests: int) -> None:
         """Return when so many more requests have been answered. Raises what ended the load."""

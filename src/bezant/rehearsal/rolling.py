@@ -89,7 +89,6 @@ async def rehearse(
         told("comparing every acknowledged payment with the ledger")
         unanswered = await load.settle()
         ledger = await load.judge()
-        await load.close()
         return _report(
             plan, fleet, load, version, replaced, ledger,
             unanswered=unanswered, rolled=(from_seconds, to_seconds), migrated=migrated,

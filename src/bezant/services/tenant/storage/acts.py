@@ -18,15 +18,16 @@ async def record_act(
     subject: str,
     tenant_id: UUID | None = None,
     **details: Any,
-) -> None:
-    """Write down who did what to what, in the caller's transaction. `details` hold no secrets.
+) -> UUID:
+    """Write down who did what to what, in the caller's transaction; return the act's id. `details` hold no secrets.
 
     An act that an event follows has that event's type as its name; for those of the platform `platform.<what>`.
     """
+    act_id = new_id()
     await connection.execute(
         QUERIES["insert_act"],
         {
-            "id": new_id(),
+            "id": act_id,
             "actor": actor,
             "act": act,
             "tenant_id": tenant_id,
@@ -34,3 +35,4 @@ async def record_act(
             "details": Jsonb(details),
         },
     )
+    return act_id

@@ -1,0 +1,63 @@
+"""`bezant rehearse canary`: a version gets growing shares of the requests, and is taken back by itself if it is bad."""
+
+import asyncio
+import time
+from typing import Annotated
+
+import typer
+from rich.live import Live
+
+from bezant.cli.console import console, errors
+from bezant.cli.rehearse_picture import Picture
+from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
+from bezant.cli.rehearse_rolling import KeptIn, Reference
+from bezant.local.errors import PlatformError
+from bezant.rehearsal.canary import FAULTS, NoCanary, Plan, rehearse
+from bezant.rehearsal.canary_report import report
+from bezant.rehearsal.report import now_text
+from bezant.rehearsal.versions import VersionUnusable
+from bezant.topology.errors import TopologyError
+
+
+def canary(
+    service: Annotated[str, typer.Argument(help="The service, one with a canary in the model")] = "payment",
+    reference: Reference = "current",
+    fault: Annotated[str | None, typer.Option(help=f"Plant a fault in the new version: {', '.join(FAULTS)}")] = None,
+    model: Annotated[str, typer.Option(help="The topology model")] = "production",
+    compression: Annotated[
+        float, typer.Option(min=1, max=600, help="Seconds of the model that pass in one second")
+    ] = 60,
+    rate: Annotated[float, typer.Option(min=1, max=2000, help="Requests a second")] = 260,
+    times: Annotated[int, typer.Option(min=1, max=100, help="Try so often, on the same platform")] = 1,
+    data_dir: KeptIn = None,
+    as_json: AsJson = False,
+    report_file: ReportFile = None,
+) -> None:
+    """Try a version as a canary, judged by the chart's own analysis. Exit 1 when a promise is broken."""
+    if fault is not None and fault not in FAULTS:
+        raise typer.BadParameter(f"there is no fault {fault!r}; the faults are {', '.join(FAULTS)}")
+    if fault is not None and service != "payment":
+        raise typer.BadParameter("faults can be planted in the payment service alone")
+    plan = Plan(
+        service=service,
+        reference=reference,
+        fault=fault,
+        model=model,
+        compression=compression,
+        requests_per_second=rate,
+        times=times,
+        data_dir=None if data_dir is None else data_dir.absolute(),
+    )
+    picture = Picture(service)
+    started_at, began = now_text(), time.monotonic()
+    try:
+        with Live(console=errors, refresh_per_second=8, transient=True, get_renderable=picture.draw):
+            seen = asyncio.run(rehearse(plan, told=picture.told, prepared=picture.follow))
+    except (PlatformError, VersionUnusable, NoCanary, TopologyError) as error:
+        errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    if not as_json:
+        console.print(picture.last())
+    finish(
+        report(seen, started_at=started_at, seconds=time.monotonic() - began), as_json=as_json, report_file=report_file
+    )

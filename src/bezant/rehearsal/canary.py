@@ -1,0 +1,309 @@
+"""A canary, really run: a new version takes growing shares of the requests, and is judged all the time.
+
+What Argo Rollouts does with the chart's Rollout (https://argo-rollouts.readthedocs.io/en/stable/features/canary/): at
+each step the canary's pods come first, then its weight; the analysis is asked at its intervals from the first step on,
+and the first answer beyond a limit takes all requests back. Time is compressed: an hour of the model takes a minute
+with a compression of 60, and the samples' moments are those of the model, so that the questions need no change.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from bezant.local.plan import STABLE
+from bezant.local.status import ProcessState
+from bezant.rehearsal import decision_record
+from bezant.rehearsal.analysis import Analysis, Judgement, analysis_of
+from bezant.rehearsal.fleet import Fleet, rehearsed
+from bezant.rehearsal.load import Ledger, Load
+from bezant.rehearsal.samples import Samples
+from bezant.rehearsal.scraping import scrape_gateway, scrape_replica
+from bezant.rehearsal.versions import Version, prepare
+from bezant.topology.loading import load_model
+from bezant.topology.model.delivery import Canary
+
+CANARY: Final = "canary"
+FAULTS: Final = ("errors", "latency", "declines", "crash")
+_WAITS_AT_MOST: Final = 3
+"""How many times a step's length it waits for samples; on a cluster it would wait for a person."""
+_BEFORE: Final = 200
+"""Requests answered before the first step, and after the last."""
+Verdict = Literal["promoted", "aborted", "inconclusive"]
+
+
+class NoCanary(Exception):
+    """The model states no canary for the service. The message says which services have one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Canaries to rehearse."""
+
+    service: str
+    reference: str
+    fault: str | None
+    model: str
+    compression: float
+    """How many seconds of the model one second takes."""
+    requests_per_second: float
+    times: int = 1
+    """How often the version is tried, on the same platform."""
+    tenants: int = 2
+    data_dir: Path | None = None
+
+
+@dataclass
+class Attempt:
+    """One rollout, from its first pod to its verdict."""
+
+    began_seconds: float
+    """On the fleet's clock."""
+    samples: Samples = field(default_factory=Samples)
+    judgements: list[Judgement] = field(default_factory=list)
+    steps: list[tuple[float, float, int]] = field(default_factory=list)
+    """When each step began on the fleet's clock, its weight, its pods."""
+    verdict: Verdict = "inconclusive"
+    reason: Judgement | None = None
+    """What ended it."""
+    ended_seconds: float = 0.0
+    """When the verdict was there, on the fleet's clock."""
+    back_after_seconds: float = 0.0
+    """From the verdict until every request went to the stable version again."""
+    enough_at_model_seconds: float | None = None
+    """When the window first held enough samples to judge by, in the model's time."""
+    requests_after_abort: float = 0.0
+    """What the gateway still sent to the canary after that."""
+    record_id: str = ""
+
+    def first_judged(self, name: str) -> float | None:
+        """Return when a question first had something to judge, in the model's time."""
+        return next((one.at_seconds for one in self.judgements if one.question.name == name and one.is_judged), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """Everything that was seen."""
+
+    plan: Plan
+    canary: Canary
+    replicas: int
+    fleet: Fleet
+    load: Load
+    version: Version
+    analysis: Analysis
+    attempts: list[Attempt]
+    ledger: Ledger
+    unanswered: int
+
+
+async def rehearse(
+    plan: Plan, *, told: Callable[[str], None] = lambda _: None, prepared: Callable[[Fleet, Load], None] | None = None
+) -> Rehearsed:
+    """Run the canary and return what was seen.
+
+    Raises `PlatformError`, `VersionUnusable`, `NoCanary`, `TopologyError`.
+    """
+    topology = load_model(plan.model)
+    service = next((one for one in topology.services if one.name == plan.service), None)
+    if service is None or service.canary is None:
+        known = ", ".join(one.name for one in topology.services if one.canary is not None)
+        raise NoCanary(f"the model {plan.model} states no canary for {plan.service}; there is one for {known}")
+    canary, replicas = service.canary, service.replicas
+    analysis = analysis_of(plan.service, canary=CANARY, stable=STABLE)
+    async with rehearsed(
+        plan.service,
+        replicas={plan.service: replicas},
+        spare=replicas,
+        tenants=plan.tenants,
+        data_dir=plan.data_dir,
+        told=told,
+    ) as fleet:
+        told(f"installing {plan.reference}")
+        version = await asyncio.to_thread(prepare, plan.reference, fleet.platform.directory.root / "versions" / "next")
+        await fleet.migrate(version)
+        load = Load(fleet.platform.url, fleet.tenants, requests_per_second=plan.requests_per_second)
+        fleet.begin()
+        if prepared is not None:
+            prepared(fleet, load)
+        await load.start()
+        attempts: list[Attempt] = []
+        try:
+            await load.more(_BEFORE)
+            for number in range(plan.times):
+                which = f"canary {number + 1} of {plan.times}" if plan.times > 1 else "canary"
+                rollout = _Rollout(plan, canary, fleet, version=version, analysis=analysis, told=told, which=which)
+                attempts.append(await rollout.run(is_last=number + 1 == plan.times))
+            await load.more(_BEFORE)
+        finally:
+            await load.stop()
+        told("comparing every acknowledged payment with the ledger")
+        unanswered = await load.settle()
+        ledger = await load.judge()
+        return Rehearsed(plan, canary, replicas, fleet, load, version, analysis, attempts, ledger, unanswered)
+
+
+class _Rollout:
+    """One attempt at a rollout."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        canary: Canary,
+        fleet: Fleet,
+        *,
+        version: Version,
+        analysis: Analysis,
+        told: Callable[[str], None],
+        which: str,
+    ) -> None:
+        self._plan = plan
+        self._canary = canary
+        self._replicas = fleet.platform.options.replica_count(plan.service)
+        self._fleet = fleet
+        self._version = version
+        self._analysis = analysis
+        self._told = told
+        self._which = which
+        self._attempt = Attempt(fleet.seconds())
+        self._began = time.monotonic()
+        self._ended = asyncio.Event()
+        self._pods: list[str] = []
+
+    def _model_seconds(self) -> float:
+        return (time.monotonic() - self._began) * self._plan.compression
+
+    async def run(self, *, is_last: bool) -> Attempt:
+        """Go through the steps until the end or an abort."""
+        judging = asyncio.create_task(self._judge(), name="analysis")
+        try:
+            await self._steps(judging)
+        finally:
+            judging.cancel()
+            await asyncio.wait([judging])
+        attempt = self._attempt
+        attempt.ended_seconds = self._fleet.seconds()
+        if attempt.verdict == "promoted" and is_last:
+            self._told(f"{self._which}: promoted; the old version's replicas end")
+            old = [pod.name for pod in self._fleet.pods if pod.arm == STABLE and pod.state is not ProcessState.STOPPED]
+            await asyncio.gather(*(self._fleet.remove(name) for name in old))
+        else:
+            self._told(f"{self._which}: {attempt.verdict}; all requests go to the stable version")
+            await self._take_back()
+        attempt.record_id = await decision_record.write(self._fleet, self._version, attempt)
+        return attempt
+
+    async def _steps(self, judging: "asyncio.Task[None]") -> None:
+        attempt = self._attempt
+        for step in self._canary.steps:
+            pods = math.ceil(self._replicas * step.weight / 100) if self._canary.pods_follow_weight else step.pods
+            self._told(f"{self._which}: {step.weight:g} % on {pods} of {self._replicas + pods} replicas")
+            await self._grow(pods)
+            await self._fleet.split({STABLE: round(100 - step.weight), CANARY: round(step.weight)})
+            attempt.steps.append((self._fleet.seconds(), step.weight, pods))
+            hold_seconds = step.hold_minutes * 60 / self._plan.compression
+            if await self._ends_within(hold_seconds, judging):
+                return
+            waited = 0.0
+            while not self._has_enough():
+                if waited >= _WAITS_AT_MOST * hold_seconds:
+                    return
+                waited += 1.0
+                if await self._ends_within(1.0, judging):
+                    return
+        attempt.verdict = "promoted"
+
+    async def _grow(self, pods: int) -> None:
+        added = [
+            await self._fleet.add(self._version, arm=CANARY, environment=self._fault(), command=self._command())
+            for _ in range(pods - len(self._pods))
+        ]
+        self._pods += added
+        for name in added:
+            await self._fleet.wait_ready(name, in_gateway=1)
+
+    def _has_enough(self) -> bool:
+        asked, now = self._analysis.samples, self._model_seconds()
+        judgement = Judgement(now, asked, tuple(asked.ask(self._attempt.samples, now)))
+        self._attempt.judgements.append(judgement)
+        return judgement.passes
+
+    async def _ends_within(self, seconds: float, judging: "asyncio.Task[None]") -> bool:
+        """Wait, and return whether the analysis has ended the rollout meanwhile. Raises what broke the analysis."""
+        ended = asyncio.create_task(self._ended.wait())
+        done, _ = await asyncio.wait({ended, judging}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if judging in done:
+            judging.result()
+        return self._ended.is_set()
+
+    def _fault(self) -> Mapping[str, str]:
+        return {} if self._plan.fault is None else {"BEZANT_REHEARSED_FAULT": self._plan.fault}
+
+    def _command(self) -> tuple[str, ...]:
+        if self._plan.fault is None:
+            return self._version.command
+        return (str(self._version.python), str(Path(__file__).with_name("faulty_service.py")))
+
+    async def _judge(self) -> None:
+        """Scrape and ask at the shortest interval of the analysis, until something ends the rollout."""
+        questions = self._analysis.questions
+        tick = min(question.interval_seconds for question in questions)
+        due = dict.fromkeys((question.name for question in questions), 0.0)
+        count = 0
+        while True:
+            count += 1
+            await asyncio.sleep(max(0.0, count * tick / self._plan.compression - (time.monotonic() - self._began)))
+            now = self._model_seconds()
+            await self._scrape(now)
+            self._note_samples(now)
+            for question in questions:
+                if due[question.name] > now + tick / 2:
+                    continue
+                due[question.name] = now + question.interval_seconds
+                judgement = Judgement(now, question, tuple(question.ask(self._attempt.samples, now)))
+                self._attempt.judgements.append(judgement)
+                if not judgement.passes and self._attempt.reason is None:
+                    self._attempt.reason = judgement
+                    self._attempt.verdict = "aborted"
+                    self._ended.set()
+                    return
+
+    def _note_samples(self, now: float) -> None:
+        if self._attempt.enough_at_model_seconds is None:
+            asked = self._analysis.samples
+            if asked.condition.holds(asked.ask(self._attempt.samples, now)):
+                self._attempt.enough_at_model_seconds = now
+
+    async def _scrape(self, at_seconds: float) -> None:
+        ports = self._fleet.platform.options.ports
+        samples = self._attempt.samples
+        arms = sorted({pod.arm for pod in self._fleet.pods})
+        await asyncio.gather(
+            *(
+                scrape_replica(
+                    samples,
+                    name=pod.name,
+                    port=ports.service(self._plan.service, pod.number),
+                    arm=pod.arm,
+                    at_seconds=at_seconds,
+                )
+                for pod in self._fleet.pods
+                if pod.is_ready
+            ),
+            scrape_gateway(
+                samples, admin_port=ports.gateway_admin, service=self._plan.service, arms=arms, at_seconds=at_seconds
+            ),
+        )
+
+    async def _take_back(self) -> None:
+        attempt = self._attempt
+        began = time.monotonic()
+        await self._fleet.split({STABLE: 100})
+        attempt.back_after_seconds = time.monotonic() - began
+        before = await self._fleet.requests_sent(CANARY)
+        await asyncio.gather(*(self._fleet.remove(name) for name in self._pods))
+        attempt.requests_after_abort = await self._fleet.requests_sent(CANARY) - before

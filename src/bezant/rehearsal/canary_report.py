@@ -1,0 +1,234 @@
+"""What a rehearsed canary has shown: the promises, what each question was answered, and how sure the verdict is."""
+
+from typing import Final
+
+from bezant.rehearsal import load as loads
+from bezant.rehearsal.analysis import Judgement
+from bezant.rehearsal.canary import CANARY, Attempt, Rehearsed
+from bezant.rehearsal.load import Outcome
+from bezant.rehearsal.report import Event, EventKind, Figure, Promise, Report, Series, Table, Timeline
+from bezant.topology.statistics import binomial_above, drop_by_chance
+
+_HEALTHY_ERRORS: Final = 0.001
+"""The error rate that a healthy version is taken to have."""
+_BACK_AT_ONCE_SECONDS: Final = 1.0
+
+
+def report(seen: Rehearsed, *, started_at: str, seconds: float) -> Report:
+    """Return the report of one or several attempts."""
+    plan, load, ledger = seen.plan, seen.load, seen.ledger
+    attempts = seen.attempts
+    failed = [outcome for outcome in load.outcomes if outcome.is_failed]
+    promises = [
+        *(_faulty(seen) if plan.fault is not None else _healthy(seen, failed)),
+        Promise("No acknowledged payment is lost", not ledger.lost, f"{len(ledger.lost)} of {ledger.acknowledged:,}"),
+        Promise("No payment is doubled", not ledger.doubled, f"{len(ledger.doubled)} of {ledger.acknowledged:,}"),
+        Promise("Every ledger balances", not ledger.unbalanced, f"{len(seen.fleet.tenants)} ledgers checked"),
+        Promise(
+            "Every verdict is on record",
+            all(attempt.record_id for attempt in attempts),
+            f"{sum(bool(attempt.record_id) for attempt in attempts)} administrative acts",
+        ),
+    ]
+    harmed = [outcome for outcome in load.outcomes if _is_harmed(outcome, seen)]
+    fault = f", fault: {plan.fault}" if plan.fault else ""
+    return Report(
+        rehearsal="canary",
+        title=f"Canary of {plan.service}: {seen.fleet.version} to {seen.version.label}{fault}",
+        model=plan.model,
+        started_at=started_at,
+        duration_seconds=seconds,
+        settings={
+            "service": plan.service,
+            "to": f"{plan.reference} ({seen.version.origin})",
+            "fault": plan.fault or "none",
+            "compression": f"{plan.compression:g}",
+            "requests_per_second": f"{plan.requests_per_second:g}",
+            "tenants": str(plan.tenants),
+            "times": str(plan.times),
+        },
+        promises=promises,
+        figures=[
+            Figure("requests", len(load.outcomes)),
+            Figure("payments acknowledged", ledger.acknowledged),
+            Figure("requests harmed", len(harmed)),
+            Figure("requests failed", len(failed)),
+            Figure("aborted", sum(attempt.verdict == "aborted" for attempt in attempts), f"of {len(attempts)}"),
+            Figure("latency p99", round(loads.p99_milliseconds(load.outcomes), 1), "ms"),
+        ],
+        tables=[_attempts(seen), _answers(attempts[-1]), _sureness(seen)],
+        timeline=Timeline(lanes=seen.fleet.lanes(seen.fleet.seconds()), series=_series(seen), events=_events(seen)),
+    )
+
+
+def _faulty(seen: Rehearsed) -> list[Promise]:
+    attempts = seen.attempts
+    caught = [attempt for attempt in attempts if attempt.verdict == "aborted"]
+    longest = max((question.interval_seconds for question in seen.analysis.questions), default=0.0)
+    late = [_late_seconds(attempt) for attempt in caught]
+    first_step = [attempt for attempt in caught if len(attempt.steps) == 1]
+    back = max((attempt.back_after_seconds for attempt in caught), default=0.0)
+    return [
+        Promise("Every faulty version is caught", len(caught) == len(attempts), f"{len(caught)} of {len(attempts)}"),
+        Promise(
+            "At the first step",
+            len(first_step) == len(attempts),
+            f"{len(first_step)} of {len(attempts)} at {seen.canary.steps[0].weight:g} %",
+        ),
+        Promise(
+            "Within one interval of having enough samples",
+            bool(late) and max(late) <= longest,
+            f"{max(late, default=0.0):.0f} s of the model's time, of {longest:.0f}",
+        ),
+        Promise(
+            "All requests go back to the stable version at once",
+            bool(caught)
+            and back <= _BACK_AT_ONCE_SECONDS
+            and all(attempt.requests_after_abort == 0 for attempt in caught),
+            f"{back * 1000:.0f} ms, then {sum(attempt.requests_after_abort for attempt in caught):.0f} requests",
+        ),
+    ]
+
+
+def _late_seconds(attempt: Attempt) -> float:
+    """Return the model's seconds from the first moment at which what ended the rollout could be judged."""
+    assert attempt.reason is not None
+    could = attempt.first_judged(attempt.reason.question.name)
+    assert could is not None
+    return attempt.reason.at_seconds - could
+
+
+def _healthy(seen: Rehearsed, failed: list[Outcome]) -> list[Promise]:
+    promoted = sum(attempt.verdict == "promoted" for attempt in seen.attempts)
+    fewest = min((sum(pod.is_ready for pod in moment.pods) for moment in seen.fleet.history), default=0)
+    steps = len(seen.canary.steps)
+    return [
+        Promise("A healthy version is promoted", promoted == len(seen.attempts), f"{promoted} of {len(seen.attempts)}"),
+        Promise(
+            "Every step saw enough to be judged",
+            all(len(attempt.steps) == steps and attempt.verdict != "inconclusive" for attempt in seen.attempts),
+            f"{min(len(attempt.steps) for attempt in seen.attempts)} of {steps} steps",
+        ),
+        Promise("No request fails", not failed, f"{len(failed)} of {len(seen.load.outcomes):,}"),
+        Promise(
+            f"Never fewer than {seen.replicas} replicas are ready", fewest >= seen.replicas, f"{fewest} at the least"
+        ),
+    ]
+
+
+def _is_harmed(outcome: Outcome, seen: Rehearsed) -> bool:
+    """Whether the fault showed in this request: it failed, was declined for no reason of its own, or came late."""
+    match seen.plan.fault:
+        case "latency":
+            return outcome.seconds * 1000 > seen.canary.analysis.p99_latency_limit_milliseconds
+        case "declines":
+            return outcome.told == "declined"
+        case _:
+            return outcome.is_failed
+
+
+def _attempts(seen: Rehearsed) -> Table:
+    rows = []
+    for number, attempt in enumerate(seen.attempts, 1):
+        reason = attempt.reason
+        told = (
+            ""
+            if reason is None
+            else f"{reason.question.name} {_number(reason)}, wanted {reason.question.condition.text}"
+        )
+        rows.append(
+            [
+                str(number),
+                attempt.verdict,
+                f"{attempt.steps[-1][1]:g} %" if attempt.steps else "before the first step",
+                f"{attempt.ended_seconds - attempt.began_seconds:.1f} s",
+                told,
+            ]
+        )
+    return Table("Verdicts", ["attempt", "verdict", "at", "after", "because"], rows)
+
+
+def _number(judgement: Judgement) -> str:
+    return "none" if not judgement.values else f"{judgement.values[0]:.4g}"
+
+
+def _answers(attempt: Attempt) -> Table:
+    """Return each question's answers over the steps of the last attempt."""
+    rows = []
+    for name in dict.fromkeys(one.question.name for one in attempt.judgements):
+        asked = [one for one in attempt.judgements if one.question.name == name]
+        judged = [one for one in asked if one.is_judged]
+        worst = max((one.values[0] for one in judged), default=None)
+        rows.append(
+            [
+                name,
+                asked[0].question.condition.text,
+                str(len(asked)),
+                str(len(judged)),
+                "none" if worst is None else f"{worst:.4g}",
+                _number(asked[-1]),
+            ]
+        )
+    return Table("Answers", ["question", "passes", "asked", "with enough samples", "highest", "last"], rows)
+
+
+def _sureness(seen: Rehearsed) -> Table:
+    """Return how often so many samples would mislead: by the binomial tail and the normal approximation."""
+    analysis = seen.canary.analysis
+    samples = max((int(one.values[0]) for one in seen.attempts[-1].judgements
+                   if one.question.name == seen.analysis.samples.name and one.values), default=0)  # fmt: skip
+    samples = max(samples, analysis.minimum_samples or 0)
+    limit = analysis.error_rate_limit / 100
+    tolerated = int(limit * samples)
+    drop = analysis.success_rate.drop / 100
+    weight = seen.attempts[-1].steps[0][1] if seen.attempts[-1].steps else 10.0
+    stable = samples * (100 - weight) / weight
+    chance = drop_by_chance(healthy=0.98, drop=drop, canary_samples=samples, stable_samples=stable)
+    missed = drop_by_chance(healthy=0.93, drop=0.05 - drop, canary_samples=samples, stable_samples=stable)
+    rows = [
+        ["5 % errors go unnoticed", f"{1 - binomial_above(samples, 0.05, tolerated):.2g}"],
+        [
+            f"a healthy version ({_HEALTHY_ERRORS:.1%} errors) is taken back",
+            f"{binomial_above(samples, _HEALTHY_ERRORS, tolerated):.2g}",
+        ],
+        ["5 points less success go unnoticed", f"{missed:.2g}"],
+        ["an equally successful version is taken back", f"{chance:.2g}"],
+    ]
+    return Table(f"How sure one judgement of {samples:,} samples is", ["mistake", "probability"], rows)
+
+
+def _series(seen: Rehearsed) -> list[Series]:
+    offset = seen.load.began - seen.fleet.began
+    outcomes = seen.load.outcomes
+
+    def moved(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        return [(at + offset, value) for at, value in points]
+
+    weights = [(moment.at_seconds, float(moment.weights.get(CANARY, 0))) for moment in seen.fleet.history]
+    series = [
+        Series("the canary's weight", "%", weights, is_stepped=True),
+        Series("requests", "1/s", moved(loads.by_second(outcomes, len))),
+        Series("failed requests", "1/s", moved(loads.by_second(outcomes, loads.failed))),
+        Series("p99 of all requests", "ms", moved(loads.by_second(outcomes, loads.p99_milliseconds))),
+    ]
+    for question in seen.analysis.questions:
+        points = [
+            (attempt.began_seconds + one.at_seconds / seen.plan.compression, one.values[0])
+            for attempt in seen.attempts
+            for one in attempt.judgements
+            if one.question.name == question.name and one.is_judged and one.values[0] == one.values[0]
+        ]
+        if points:
+            unit = "ms" if question.name == "p99-latency" else "share"
+            series.append(Series(question.name, unit, points, limit=question.condition.limit))
+    return series
+
+
+def _events(seen: Rehearsed) -> list[Event]:
+    events = []
+    for attempt in seen.attempts:
+        events += [Event(at, f"{weight:g} % on {pods} replicas", "change") for at, weight, pods in attempt.steps]
+        kind: EventKind = "good" if attempt.verdict == "promoted" else "bad"
+        because = "" if attempt.reason is None else f": {attempt.reason.question.name} {_number(attempt.reason)}"
+        events.append(Event(attempt.ended_seconds, attempt.verdict + because, kind))
+    return events
