@@ -41,8 +41,7 @@ async def test_a_rolling_update_loses_no_request(tmp_path: Path) -> None:
 
 
 async def test_a_version_with_errors_is_taken_back_at_the_first_step(tmp_path: Path) -> None:
-    code, report = await rehearse(tmp_path, "canary", "payment", "--fault", "errors", "--compression", "40",
-                                  "--rate", "180")  # fmt: skip
+    code, report = await rehearse(tmp_path, "canary", "payment", "--fault", "errors")
     assert (code, report["kept"]) == (0, True), kept(report)
     (verdicts,) = (table for table in report["tables"] if table["title"] == "Verdicts")
     (attempt,) = verdicts["rows"]

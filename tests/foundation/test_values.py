@@ -51,6 +51,22 @@ class TestCardNumbers:
     def test_other_numbers_are_let_through(self, text: str) -> None:
         assert not holds_card_number(text)
 
+    @pytest.mark.parametrize("form", ["{}", "order-ref {}", "({}).", "a/{}/b"])
+    def test_a_uuid_is_no_card_number_whatever_its_digits(self, form: str) -> None:
+        # the first 13 digits of this one pass the Luhn check and begin like a card's
+        assert not holds_card_number(form.format("68699840-2130-4219-aee7-c7fdb585d4a4"))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "41111111-1111-1111-0000-000000000000",  # the shape of a UUID, and none: neither version nor variant
+            "68699840-2130-4219-aee7-c7fdb585d4a4 4111 1111 1111 1111",
+            "68699840-2130-4219-aee7-c7fdb585d4a4-4111111111111111",
+        ],
+    )
+    def test_what_only_looks_like_a_uuid_or_stands_beside_one_is_read(self, text: str) -> None:
+        assert holds_card_number(text)
+
     def test_what_is_refused_names_the_place_and_not_the_number(self) -> None:
         fields = {"reference": "fine", "metadata": {"note": {"deep": ["x", VISA]}}}
         with pytest.raises(CardNumberRefused) as refused:

@@ -26,8 +26,8 @@ def canary(
     model: Annotated[str, typer.Option(help="The topology model")] = "production",
     compression: Annotated[
         float, typer.Option(min=1, max=600, help="Seconds of the model that pass in one second")
-    ] = 60,
-    rate: Annotated[float, typer.Option(min=1, max=2000, help="Requests a second")] = 260,
+    ] = 40,
+    rate: Annotated[float, typer.Option(min=1, max=2000, help="Requests a second")] = 190,
     times: Annotated[int, typer.Option(min=1, max=100, help="Try so often, on the same platform")] = 1,
     data_dir: KeptIn = None,
     as_json: AsJson = False,

@@ -1,7 +1,8 @@
 """Free text that holds a card number is refused, so that Bezant stays out of PCI DSS card scope.
 
 A run of 13 to 19 digits (single spaces or hyphens between them allowed) that starts like an issued card and
-passes the Luhn check (ISO/IEC 7812-1 annex B) counts as a card number, in whatever script its digits are.
+passes the Luhn check (ISO/IEC 7812-1 annex B) counts as a card number, in whatever script its digits are. A UUID
+(RFC 9562) does not: one random UUID in 22,000 holds digits that read like one, and many refer to things by UUIDs.
 """
 
 import re
@@ -12,6 +13,10 @@ from typing import Any, Final
 from bezant.contracts.problems import CardNumberRefused
 
 _CANDIDATE: Final = re.compile(r"(?<![0-9A-Za-z])[2-6](?:[ -]?[0-9]){12,18}(?![0-9A-Za-z])")
+_UUID: Final = re.compile(
+    r"(?<![0-9A-Za-z-])[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9A-Za-z-])",
+    re.IGNORECASE,
+)
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
@@ -30,7 +35,9 @@ def holds_card_number(text: str) -> bool:
         return False
     forms = (text,) if text.isascii() else (text, _in_ascii(text))
     return any(
-        passes_luhn(re.sub(r"[ -]", "", candidate.group())) for form in forms for candidate in _CANDIDATE.finditer(form)
+        passes_luhn(re.sub(r"[ -]", "", candidate.group()))
+        for form in forms
+        for candidate in _CANDIDATE.finditer(_UUID.sub("uuid", form))
     )
 
 
