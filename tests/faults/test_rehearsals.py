@@ -33,7 +33,7 @@ async def test_a_rolling_update_loses_no_request(tmp_path: Path) -> None:
     )
     assert (code, report["kept"]) == (0, True), kept(report)
     assert kept(report)["No request fails"]
-    assert kept(report)["Never fewer than 3 are ready"]
+    assert kept(report)["Never fewer than 3 replicas are ready"]
     lanes = {lane["name"]: [span["kind"] for span in lane["spans"]] for lane in report["timeline"]["lanes"]}
     assert sorted(lanes) == [f"payment-{number}" for number in range(6)]
     assert lanes["payment-0"][-1] == "draining"
