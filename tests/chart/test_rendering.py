@@ -177,6 +177,9 @@ BAD_VALUES = {
     "mail.from=": "mail.from: not given, but there is a mail server",
     "mail.security=ssl": "'/mail/security': value must be one of",
     "signIn.issuer=http://sign-in.example": "'/signIn/issuer'",
+    "tenantDatabases.provisioner=rds": "'/tenantDatabases/provisioner': value must be one of",
+    "tenantDatabases.tiers=dedicated": "tenantDatabases.tiers: the tier dedicated needs the provisioner aurora",
+    "tenantDatabases.instanceClass=large": "'/tenantDatabases/instanceClass'",
     "logLevel=LOUD": "'/logLevel': value must be one of",
 }
 """What is set, and the part of helm's refusal that names it."""

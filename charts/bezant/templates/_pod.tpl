@@ -47,6 +47,39 @@ BEZANT_TENANT_OIDC_CLIENT_ID: {{ .clientId | quote }}
 BEZANT_TENANT_OIDC_REDIRECT_URIS: {{ .redirectUris | quote }}
 {{- end }}
 {{- end }}
+{{- if eq .name "tenant" }}
+{{- with .root.Values.tenantDatabases }}
+BEZANT_TENANT_PROVISIONER: {{ .provisioner }}
+BEZANT_TENANT_TIERS: {{ .tiers | quote }}
+{{- if eq .provisioner "aurora" }}
+BEZANT_AURORA_MODEL: {{ .model | quote }}
+BEZANT_AURORA_ZONES: {{ join "," $.root.Values.region.zones | quote }}
+BEZANT_AURORA_READERS: {{ .readers | quote }}
+BEZANT_AURORA_BACKUP_RETENTION_DAYS: {{ .backupDays | quote }}
+{{- with .tenantsPerCluster }}
+BEZANT_AURORA_TENANTS_PER_CLUSTER: {{ . | quote }}
+{{- end }}
+{{- with .instanceClass }}
+BEZANT_AURORA_INSTANCE_CLASS: {{ . | quote }}
+{{- end }}
+{{- with .engineVersion }}
+BEZANT_AURORA_ENGINE_VERSION: {{ . | quote }}
+{{- end }}
+BEZANT_AURORA_SUBNET_GROUP: {{ .subnetGroup | quote }}
+BEZANT_AURORA_SECURITY_GROUP_IDS: {{ .securityGroupIds | quote }}
+BEZANT_AURORA_PARAMETER_GROUP: {{ .parameterGroup | quote }}
+BEZANT_AURORA_KMS_KEY_ID: {{ .kmsKeyId | quote }}
+BEZANT_AURORA_MONITORING_ROLE_ARN: {{ .monitoringRoleArn | quote }}
+{{- if .secondary.region }}
+BEZANT_AURORA_SECONDARY_REGION: {{ .secondary.region }}
+BEZANT_AURORA_SECONDARY_ZONE: {{ .secondary.zone | quote }}
+BEZANT_AURORA_SECONDARY_SUBNET_GROUP: {{ .secondary.subnetGroup | quote }}
+BEZANT_AURORA_SECONDARY_SECURITY_GROUP_IDS: {{ .secondary.securityGroupIds | quote }}
+BEZANT_AURORA_SECONDARY_KMS_KEY_ID: {{ .secondary.kmsKeyId | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 BEZANT_SHUTDOWN_GRACE_SECONDS: {{ .service.termination.shutdownSeconds | quote }}
 BEZANT_OTLP_ENDPOINT: http://collector.{{ .root.Values.observability.namespace }}.svc.cluster.local:4318/v1/traces
 BEZANT_TRACE_SAMPLE_RATIO: {{ .root.Values.observability.traceSampleRatio | quote }}

@@ -19,6 +19,9 @@ with the root.
 {{- fail (printf "%s: not given; it belongs to this AWS account, docs/operations/install.md says where it comes from" $name) }}
 {{- end }}
 {{- end }}
+{{- if and (contains "dedicated" $values.tenantDatabases.tiers) (ne $values.tenantDatabases.provisioner "aurora") }}
+{{- fail "tenantDatabases.tiers: the tier dedicated needs the provisioner aurora" }}
+{{- end }}
 {{- range $name, $service := $values.services }}
 {{- $place := printf "services.%s" $name }}
 {{- include "bezant.validatePods" (dict "place" $place "pods" $service) }}

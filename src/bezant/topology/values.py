@@ -101,6 +101,7 @@ def _region(reader: _Reader, topology: Topology, region: Region) -> Values:
                 "pools.checkout_timeout_seconds", pools.checkout_timeout_seconds, 0.0
             ),
         },
+        "tenantDatabases": _tenant_databases(topology, region),
         "sidecar": {
             "cpu": f"{reader.take('sidecar.cpu_millicores', topology.sidecar.cpu_millicores, 0)}m",
             "memory": f"{reader.take('sidecar.memory_mebibytes', topology.sidecar.memory_mebibytes, 0)}Mi",
@@ -114,6 +115,20 @@ def _region(reader: _Reader, topology: Topology, region: Region) -> Values:
             },
         },
     }
+
+
+def _tenant_databases(topology: Topology, region: Region) -> Values:
+    """Return how the tenant service finds shared clusters and makes dedicated ones, as far as the model says it."""
+    tiers = {tier.tier: tier for tier in region.aurora if not tier.alternative}
+    values: Values = {"model": topology.name, "backupDays": topology.backups.automated_retention_days}
+    shared, dedicated = tiers.get("shared"), tiers.get("dedicated")
+    if shared is not None and shared.tenants_per_cluster:
+        values["tenantsPerCluster"] = shared.tenants_per_cluster
+    if dedicated is not None:
+        values["instanceClass"] = "db.serverless" if dedicated.serverless else dedicated.instance_class
+        if dedicated.engine_version is not None:
+            values["engineVersion"] = dedicated.engine_version
+    return values
 
 
 def _gateway(reader: _Reader, workload: Workload | None, place: str, balancer: Any) -> Values:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from bezant.foundation.settings import Settings
 from bezant.services.notification.settings import NotificationSettings
+from bezant.services.tenant.provisioning.aurora.settings import AuroraSettings
 from bezant.services.tenant.settings import TenantSettings
 from bezant.topology.model.deployment import Topology
 
@@ -76,7 +77,7 @@ def check_settings(manifests: Manifests, model: Topology) -> Iterator[str]:
     """Every BEZANT_ variable is a setting of the code; what a cluster must not leave to a laptop's default is set."""
     known = {
         f"{settings.model_config['env_prefix']}{name.upper()}"
-        for settings in (Settings, TenantSettings, NotificationSettings)
+        for settings in (Settings, TenantSettings, AuroraSettings, NotificationSettings)
         for name in settings.model_fields
     }
     # a default of these is an address, a path or a number of a laptop

@@ -27,7 +27,7 @@ SOURCE: Final = Path(bezant.__file__).parent
 READ_BY_ALL: Final = ("foundation/service.py", "foundation/control/database.py", "foundation/valkey.py",
                       "foundation/events/kafka.py")  # fmt: skip
 """Modules of the foundation that every process runs."""
-WRITTEN_BY_MIGRATE: Final = ("foundation/control/bootstrap.py",)
+WRITTEN_BY_MIGRATE: Final = ("foundation/control/bootstrap.py", "foundation/control/cluster.py")
 KEYS: Final = {
     "kafka": {"user", "password"},
     "valkey": {"user", "password"},

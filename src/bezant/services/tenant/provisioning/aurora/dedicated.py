@@ -119,7 +119,7 @@ class DedicatedClusters:
                 "MaxCapacity": settings.serverless_max_capacity,
             }
         try:
-            await self._rds.call(
+            await self._rds.request(
                 "create_db_cluster",
                 DBClusterIdentifier=names.dedicated_cluster(tenant_id),
                 Engine=ENGINE,
@@ -150,7 +150,7 @@ class DedicatedClusters:
         if settings.kms_key_id:
             watching["PerformanceInsightsKMSKeyId"] = settings.kms_key_id
         try:
-            await self._rds.call(
+            await self._rds.request(
                 "create_db_instance",
                 DBInstanceIdentifier=names.instance(identifier, number),
                 DBClusterIdentifier=identifier,
@@ -196,7 +196,7 @@ class DedicatedClusters:
             return True
         identifier = cluster["DBClusterIdentifier"]
         if cluster.get("DeletionProtection"):
-            await self._rds.call(
+            await self._rds.request(
                 "modify_db_cluster", DBClusterIdentifier=identifier, DeletionProtection=False, ApplyImmediately=True
             )
             failpoint("onboarding.protection_lifted")
@@ -209,7 +209,7 @@ class DedicatedClusters:
             else {"SkipFinalSnapshot": True}
         )
         try:
-            await self._rds.call("delete_db_cluster", DBClusterIdentifier=identifier, **keep)
+            await self._rds.request("delete_db_cluster", DBClusterIdentifier=identifier, **keep)
         except AwsMissing:
             return True
         except AwsExists as error:
@@ -221,7 +221,7 @@ class DedicatedClusters:
 
     async def _delete_instance(self, identifier: str) -> None:
         try:
-            await self._rds.call("delete_db_instance", DBInstanceIdentifier=identifier)
+            await self._rds.request("delete_db_instance", DBInstanceIdentifier=identifier)
         except AwsMissing:
             return
 

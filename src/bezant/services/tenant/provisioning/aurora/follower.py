@@ -46,7 +46,7 @@ class Follower:
 
     async def _create_global(self, tenant_id: UUID, cluster_arn: str) -> None:
         try:
-            await self._primary.call(
+            await self._primary.request(
                 "create_global_cluster",
                 GlobalClusterIdentifier=names.dedicated_cluster(tenant_id),
                 SourceDBClusterIdentifier=cluster_arn,
@@ -63,7 +63,7 @@ class Follower:
             "KmsKeyId": settings.secondary_kms_key_id,
         }
         try:
-            await self._secondary.call(
+            await self._secondary.request(
                 "create_db_cluster",
                 DBClusterIdentifier=identifier,
                 GlobalClusterIdentifier=identifier,
@@ -81,7 +81,7 @@ class Follower:
     async def _create_instance(self, tenant_id: UUID) -> None:
         identifier = names.dedicated_cluster(tenant_id)
         try:
-            await self._secondary.call(
+            await self._secondary.request(
                 "create_db_instance",
                 DBInstanceIdentifier=names.instance(identifier, 0),
                 DBClusterIdentifier=identifier,
@@ -118,7 +118,7 @@ class Follower:
 
     async def _remove_global(self, identifier: str) -> bool | str:
         try:
-            described = await self._primary.call("describe_global_clusters", GlobalClusterIdentifier=identifier)
+            described = await self._primary.request("describe_global_clusters", GlobalClusterIdentifier=identifier)
         except AwsMissing:
             return True
         for member in described["GlobalClusters"][0].get("GlobalClusterMembers", []):
@@ -137,6 +137,6 @@ class Follower:
     @staticmethod
     async def _delete(rds: RdsApi, action: str, **parameters: Any) -> None:
         try:
-            await rds.call(action, **parameters)
+            await rds.request(action, **parameters)
         except AwsMissing:
             return

@@ -130,7 +130,7 @@ class AuroraProvisioner:
     async def remove_final_snapshot(self, tenant_id: UUID) -> None:
         """See `Provisioner`."""
         try:
-            await self._rds.call(
+            await self._rds.request(
                 "delete_db_cluster_snapshot", DBClusterSnapshotIdentifier=names.final_snapshot(tenant_id)
             )
         except AwsMissing:

@@ -9,7 +9,7 @@ from bezant.services.tenant.provisioning.aurora.rds_api import RdsApi
 
 async def require_room(rds: RdsApi, *, clusters: int, instances: int) -> None:
     """Raise `QuotaExceeded` when so many more do not fit."""
-    answer = await rds.call("describe_account_attributes")
+    answer = await rds.request("describe_account_attributes")
     quotas = {quota["AccountQuotaName"]: quota for quota in answer["AccountQuotas"]}
     lacking = []
     for name, wanted in (("DBClusters", clusters), ("DBInstances", instances)):

@@ -50,7 +50,7 @@ class RdsApi:
             ),
         )
 
-    async def call(self, action: str, /, **parameters: Any) -> Any:
+    async def request(self, action: str, /, **parameters: Any) -> Any:
         """Call an action by its boto3 name and return the answer.
 
         Raises `AwsMissing`, `AwsExists`, `AwsBusy` and its kinds, and `GivenUp` in the kinds of `failures`.
@@ -70,7 +70,7 @@ class RdsApi:
         found: list[Any] = []
         marker: dict[str, str] = {}
         while True:
-            page = await self.call(action, **parameters, **marker)
+            page = await self.request(action, **parameters, **marker)
             found += page[key]
             if not page.get("Marker"):
                 return found
@@ -79,7 +79,7 @@ class RdsApi:
     async def cluster(self, identifier: str) -> Any | None:
         """Return a cluster, None if there is none."""
         try:
-            return (await self.call("describe_db_clusters", DBClusterIdentifier=identifier))["DBClusters"][0]
+            return (await self.request("describe_db_clusters", DBClusterIdentifier=identifier))["DBClusters"][0]
         except AwsMissing:
             return None
 
