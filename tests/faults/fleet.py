@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 
 from bezant.foundation.secrets.encrypted_files import EncryptedFiles
+from bezant.local import superuser
 from bezant.local.platform import LocalPlatform
-from bezant.local.postgres import SUPERUSER
 from bezant.local.status import PlatformState, PlatformStatus
 
 PATIENCE_SECONDS = 60.0
@@ -94,25 +94,14 @@ class Fleet:
 
     async def superuser(self, database: str = "postgres") -> "psycopg.AsyncConnection[tuple[Any, ...]]":
         """Connect as the administrator of the database server."""
-        return await psycopg.AsyncConnection.connect(
-            host="127.0.0.1",
-            port=self.platform.options.ports.postgres,
-            user=SUPERUSER,
-            password=self.platform.directory.superuser_password.read_text(),
-            dbname=database,
-            autocommit=True,
-        )
+        return await superuser.superuser(self.platform, database)
 
     async def rows(self, statement: str, *parameters: Any, database: str = "bezant_control") -> list[tuple[Any, ...]]:
         """Run a statement as the administrator and return its rows, none for one without a result."""
-        async with await self.superuser(database) as connection:
-            cursor = await connection.execute(statement, parameters)
-            return [] if cursor.description is None else await cursor.fetchall()
+        return await superuser.rows(self.platform, statement, *parameters, database=database)
 
     async def database_of(self, tenant_id: str) -> str:
-        return str(
-            (await self.rows("SELECT database_name FROM control.placements WHERE tenant_id = %s", tenant_id))[0][0]
-        )
+        return await superuser.database_of(self.platform, tenant_id)
 
     @property
     def secrets(self) -> EncryptedFiles:

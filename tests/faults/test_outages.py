@@ -10,10 +10,13 @@ from functools import partial
 import aiohttp
 import pytest
 
+from bezant.local.superuser import allow_connections
+from bezant.rehearsal.faults import place_tenant
+from bezant.rehearsal.tcp_proxy import Mode, TcpProxy
+
 from .fleet import Fleet, eventually
 from .journal import Document, Entry, Journal, JournallingClient
 from .stage import Stage
-from .tcp_proxy import Mode, TcpProxy
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 OUTAGES = ("down", "refusing", "frozen", "dropping packets")
@@ -125,43 +128,24 @@ async def _breakable(fleet: Fleet, journal: Journal) -> AsyncIterator[TcpProxy]:
     postgres_port = fleet.platform.options.ports.postgres
     proxy = TcpProxy("127.0.0.1", postgres_port)
     await proxy.open()
-    await _place(fleet, journal.tenant_id, proxy.port)
+    await place_tenant(fleet.platform, journal.tenant_id, proxy.port)
     try:
         yield proxy
     finally:
-        await _place(fleet, journal.tenant_id, postgres_port)
+        await place_tenant(fleet.platform, journal.tenant_id, postgres_port)
         await proxy.close()
-
-
-async def _place(fleet: Fleet, tenant_id: str, port: int) -> None:
-    for name in await fleet.secrets.names(f"bezant/tenants/{tenant_id}/"):
-        secret = await fleet.secrets.read(name)
-        for key in (f"tenant_{tenant_id}_db_url", f"tenant_{tenant_id}_db_reader_url"):
-            address, _, database = secret[key].rpartition("/")
-            secret[key] = f"{address.rpartition(':')[0]}:{port}/{database}"
-        await fleet.secrets.write(name, secret)
-    query = "UPDATE control.placements SET writer_port = %s, reader_port = %s WHERE tenant_id = %s"
-    await fleet.rows(query, port, port, tenant_id)
-    await _end_sessions(fleet, tenant_id)
-
-
-async def _end_sessions(fleet: Fleet, tenant_id: str) -> None:
-    database = await fleet.database_of(tenant_id)
-    await fleet.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", database)
 
 
 @asynccontextmanager
 async def _outage(fleet: Fleet, journal: Journal, proxy: TcpProxy, kind: str) -> AsyncIterator[None]:
-    database = await fleet.database_of(journal.tenant_id)
     if kind == "down":
-        await fleet.rows(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
-        await _end_sessions(fleet, journal.tenant_id)
+        await allow_connections(fleet.platform, journal.tenant_id, allowed=False)
     else:
         await proxy.switch({"refusing": Mode.REFUSE, "frozen": Mode.FREEZE, "dropping packets": Mode.DROP}[kind])
     try:
         yield
     finally:
         if kind == "down":
-            await fleet.rows(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS true')
+            await allow_connections(fleet.platform, journal.tenant_id, allowed=True)
         else:
             await proxy.switch(Mode.PASS)

@@ -4,6 +4,7 @@ import typer
 
 from bezant.cli.rehearse_autoscale import autoscale
 from bezant.cli.rehearse_canary import canary
+from bezant.cli.rehearse_chaos import chaos
 from bezant.cli.rehearse_rolling import rolling
 
 app = typer.Typer(help="Rehearse what the deployment model promises.", no_args_is_help=True)
@@ -17,3 +18,4 @@ def rehearse() -> None:
 app.command()(autoscale)
 app.command()(rolling)
 app.command()(canary)
+app.command()(chaos)

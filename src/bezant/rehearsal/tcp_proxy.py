@@ -32,10 +32,12 @@ class TcpProxy:
         self.port = 0
 
     async def open(self) -> None:
+        """Listen, on the port of before if there was one."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
+        """Listen no more and reset every connection."""
         await self._close_listener()
         self._reset_connections()
 

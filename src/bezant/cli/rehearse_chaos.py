@@ -1,0 +1,71 @@
+"""`bezant rehearse chaos`: faults on a platform of its own, one after another, while load runs."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bezant.cli.console import errors, reported
+from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
+from bezant.rehearsal.chaos import Plan, rehearse
+from bezant.rehearsal.chaos_report import report_of
+from bezant.rehearsal.faults import FAULTS
+from bezant.rehearsal.report import now_text
+
+Names = Annotated[
+    list[str] | None, typer.Option("--fault", help=f"Only this one, may be repeated: {', '.join(FAULTS)}")
+]
+Seconds = Annotated[float, typer.Option("--seconds", min=1, max=60, help="How long each fault is kept up")]
+Target = Annotated[
+    str | None, typer.Option(help="The process to kill, pause or slow, or the zone to lose, in place of the usual one")
+]
+KeptIn = Annotated[
+    Path | None, typer.Option("--data-dir", help="Keep the platform's data and logs here; deleted without it")
+]
+
+
+def chaos(
+    fault: Names = None,
+    seconds: Seconds = 4.0,
+    target: Target = None,
+    rate: Annotated[float, typer.Option(min=1, max=2000, help="Requests a second")] = 40,
+    tenants: Annotated[int, typer.Option(min=2, max=20)] = 3,
+    replicas: Annotated[int, typer.Option(min=2, max=6, help="Of every service")] = 2,
+    data_dir: KeptIn = None,
+    as_json: AsJson = False,
+    report_file: ReportFile = None,
+) -> None:
+    """Kill, pause, slow, cut off and lose parts of a platform under load; then count what became of every payment.
+
+    Starts a platform of its own on free ports. Exit code 1 when a promise is broken.
+    """
+    unknown = [name for name in fault or () if name not in FAULTS]
+    if unknown:
+        known = ", ".join(FAULTS)
+        raise typer.BadParameter(f"there is no fault {unknown[0]!r}; the faults are {known}", param_hint="--fault")
+    plan = Plan(
+        faults=tuple(fault or FAULTS),
+        hold_seconds=seconds,
+        requests_per_second=rate,
+        tenants=tenants,
+        replicas=replicas,
+        target=target,
+        data_dir=None if data_dir is None else data_dir.absolute(),
+    )
+    untargeted = [name for name in plan.faults if not FAULTS[name].takes_a_target]
+    if target is not None and untargeted:
+        raise typer.BadParameter(f"{untargeted[0]} takes no target; choose with --fault", param_hint="--target")
+    started_at, began = now_text(), time.monotonic()
+
+    def told(what: str) -> None:
+        errors.print(f"{time.monotonic() - began:6.1f} s  {what}", style="dim", markup=False, highlight=False)
+
+    with reported(as_json=as_json):
+        try:
+            course = asyncio.run(rehearse(plan, told=told))
+        except LookupError as error:
+            raise typer.BadParameter(str(error), param_hint="--target") from error
+    report = report_of(course, started_at=started_at, duration_seconds=time.monotonic() - began)
+    finish(report, as_json=as_json, report_file=report_file)

@@ -1,0 +1,250 @@
+"""Faults, really inflicted: one after another on a running platform under load, and what became of every payment.
+
+Each fault has its own load, on the tenant that it may be about and on the others apart. The load goes on until the
+platform says that it is whole again, and some seconds longer; then what was acknowledged is compared with what exists.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bezant.client import BezantClient
+from bezant.contracts.fleet import SERVICES
+from bezant.rehearsal.faults import FAULTS, Fault, Scene
+from bezant.rehearsal.fleet import Fleet, rehearsed
+from bezant.rehearsal.load import Customer, Ledger, Load, Outcome
+from bezant.rehearsal.process_history import ProcessHistory
+from bezant.services.audit.outside_verification import verify_log
+from bezant.verifier.audit_log import VerificationFailed
+
+CALM_SECONDS: Final = 3.0
+"""How long load runs before a fault, and after the platform is whole again."""
+RECOVERY_SECONDS: Final = 10.0
+"""Within which requests succeed again."""
+WHOLE_WITHIN_SECONDS: Final = 60.0
+_AUDITED_WITHIN_SECONDS: Final = 60.0
+"""An emptied broker is filled again from the outboxes; the log may take this long to catch up."""
+_SETTINGS: Final = {
+    # what takes half a minute in production is not waited for here; the mechanism is the same
+    "BEZANT_KAFKA_SESSION_TIMEOUT_SECONDS": "3",
+    "BEZANT_PAYMENT_STUCK_AFTER_SECONDS": "2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which faults to inflict, for how long, under how much load."""
+
+    faults: tuple[str, ...] = tuple(FAULTS)
+    hold_seconds: float = 4.0
+    requests_per_second: float = 40.0
+    tenants: int = 3
+    replicas: int = 2
+    target: str | None = None
+    data_dir: Path | None = None
+
+
+@dataclass(slots=True)
+class Audited:
+    """What the audit logs say."""
+
+    entries: int = 0
+    unverified: list[str] = field(default_factory=list)
+    """Tenants whose log does not verify, and why."""
+    missing: list[str] = field(default_factory=list)
+    """Payments that exist and are not in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inflicted:
+    """One fault and its consequences. Times are seconds since the rehearsal began."""
+
+    fault: Fault
+    hurt: tuple[str, ...]
+    load_began: float
+    began: float
+    lifted: float
+    whole: float
+    """When every process was ready again, or when this was given up."""
+    is_whole: bool
+    hit: tuple[Outcome, ...]
+    """Requests of the tenant that a fault about one tenant is about; `at_seconds` since the rehearsal began."""
+    others: tuple[Outcome, ...]
+    unanswered: int
+    """Payments whose answer never came, and which were asked for again afterwards."""
+    ledger: Ledger
+    audited: Audited
+
+    @property
+    def says(self) -> str:
+        """What happened, in a sentence."""
+        few = 3
+        named = ", ".join(self.hurt) if len(self.hurt) <= few else f"{len(self.hurt)} processes"
+        return self.fault.says.format(target=named)
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """All requests."""
+        return tuple(sorted((*self.hit, *self.others)))
+
+    @property
+    def load_ended(self) -> float:
+        """When the last request was sent."""
+        return max([self.load_began, *(one.at_seconds for one in self.outcomes)])
+
+    @property
+    def since(self) -> float:
+        """From when on requests should succeed again: others could take over, or the fault was lifted."""
+        return self.began if self.fault.recovers_from == "its beginning" else self.lifted
+
+    @property
+    def recovery_seconds(self) -> float:
+        """How long requests of those concerned failed after `since`: until the last one was sent that did."""
+        return max([0.0, *(one.at_seconds - self.since for one in self._concerned if one.is_failed)])
+
+    @property
+    def over(self) -> float:
+        """When the fault was over: all ready and the last failure behind, or its time to recover up."""
+        return max(self.whole, min(self.since + self.recovery_seconds, self.since + RECOVERY_SECONDS))
+
+    @property
+    def _mine(self) -> tuple[Outcome, ...]:
+        return self.hit if self.fault.is_about_one_tenant else self.outcomes
+
+    @property
+    def _concerned(self) -> list[Outcome]:
+        return [one for one in self._mine if one.at_seconds + one.seconds >= self.began]
+
+    @property
+    def touched(self) -> list[Outcome]:
+        """Requests that the fault may be blamed for: of those concerned, and under way while it lasted."""
+        over = self.over
+        return [one for one in self._concerned if one.at_seconds <= over]
+
+    @property
+    def untouched(self) -> list[Outcome]:
+        """Requests that it has no excuse for: those of other tenants, and those before the fault or after it."""
+        over = self.over
+        strangers = self.others if self.fault.is_about_one_tenant else ()
+        apart = [one for one in self._mine if one.at_seconds + one.seconds < self.began or one.at_seconds > over]
+        return [*strangers, *apart]
+
+    @property
+    def whole_seconds(self) -> float:
+        """From the end of the fault until every process was ready."""
+        return self.whole - self.lifted
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The whole rehearsal."""
+
+    plan: Plan
+    inflicted: tuple[Inflicted, ...]
+    history: ProcessHistory
+    end_seconds: float
+
+
+async def rehearse(plan: Plan, *, told: Callable[[str], None] = lambda _: None) -> Course:
+    """Inflict the planned faults one after another. Raises `PlatformError` when the platform does not start."""
+    replicas = dict.fromkeys(SERVICES, plan.replicas)
+    async with rehearsed(
+        "payment",
+        replicas=replicas,
+        spare=0,
+        tenants=plan.tenants,
+        data_dir=plan.data_dir,
+        environment=_SETTINGS,
+        told=told,
+    ) as fleet:
+        began = time.monotonic()
+
+        def seconds() -> float:
+            return time.monotonic() - began
+
+        history = ProcessHistory(fleet.platform, seconds)
+        history.follow()
+        inflicted = []
+        for name in plan.faults:
+            inflicted.append(await _inflict(FAULTS[name], plan, fleet, seconds, told))
+        return Course(plan, tuple(inflicted), history, seconds())
+
+
+async def _inflict(
+    fault: Fault, plan: Plan, fleet: Fleet, seconds: Callable[[], float], told: Callable[[str], None]
+) -> Inflicted:
+    platform, (hit, *others) = fleet.platform, fleet.tenants
+    target = plan.target if fault.takes_a_target else None
+    scene = Scene(platform, hit, plan.hold_seconds, target)
+    share = plan.requests_per_second / len(fleet.tenants)
+    loads = [
+        Load(platform.url, [hit], requests_per_second=share),
+        Load(platform.url, others, requests_per_second=share * len(others), seed=2),
+    ]
+    load_began = seconds()
+    try:
+        for load in loads:
+            await load.start()
+        await asyncio.sleep(CALM_SECONDS)
+        told(f"{fault.name}: inflicted for {plan.hold_seconds:g} s at the most")
+        began = seconds()
+        async with fault.inflict(scene):
+            pass
+        lifted = seconds()
+        is_whole = await scene.whole(WHOLE_WITHIN_SECONDS)
+        whole = seconds()
+        await asyncio.sleep(CALM_SECONDS)
+    finally:
+        for load in loads:
+            await load.stop()
+    told(f"{fault.name}: comparing what was acknowledged with what is there")
+    unanswered, ledger = await _judged(loads)
+    audited = await _audit(platform.url, fleet.tenants)
+    shifted = [tuple(one._replace(at_seconds=one.at_seconds + load_began) for one in load.outcomes) for load in loads]
+    return Inflicted(
+        fault, tuple(scene.hurt), load_began, began, lifted, whole, is_whole, shifted[0], shifted[1], unanswered,
+        ledger, audited,
+    )  # fmt: skip
+
+
+async def _judged(loads: Sequence[Load]) -> tuple[int, Ledger]:
+    """Return how many payments were asked for again, and what the tenants' lists and ledgers say of all of them."""
+    unanswered, together = 0, Ledger()
+    for load in loads:
+        unanswered += await load.settle()
+        found = await load.judge()
+        together.acknowledged += found.acknowledged
+        together.lost += found.lost
+        together.doubled += found.doubled
+        together.unbalanced += found.unbalanced
+    return unanswered, together
+
+
+async def _audit(url: str, tenants: Sequence[Customer]) -> Audited:
+    """Verify each tenant's log from outside, and look up every payment in it."""
+    found = Audited()
+    await asyncio.gather(*(_audit_one(url, tenant, found) for tenant in tenants))
+    return found
+
+
+async def _audit_one(url: str, tenant: Customer, found: Audited) -> None:
+    async with BezantClient(url, tenant.api_key) as client:
+        missing = {payment["id"] async for payment in client.pages("/v1/payments", limit=200)}
+        cursor: str | None = None
+        deadline = time.monotonic() + _AUDITED_WITHIN_SECONDS
+        # events are on their way for a while: the log is read on from where it ended
+        while missing and time.monotonic() < deadline:
+            page = await client.get("/v1/audit/entries", limit=1000, cursor=cursor)
+            missing -= {entry["subject"] for entry in page["data"]}
+            if page["next_cursor"] is None:
+                await asyncio.sleep(0.2)
+            else:
+                cursor = page["next_cursor"]
+    found.missing += sorted(missing)
+    try:
+        found.entries += (await verify_log(url, tenant.api_key)).size
+    except VerificationFailed as failure:
+        found.unverified.append(f"{tenant.slug}: {failure}")

@@ -1,0 +1,117 @@
+"""What the rehearsal of faults makes of what it saw: whom a fault may be blamed for, and which promises broke."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from typer.testing import CliRunner
+
+from bezant.cli.main import app
+from bezant.rehearsal.chaos import Audited, Course, Inflicted, Plan
+from bezant.rehearsal.chaos_report import report_of
+from bezant.rehearsal.faults import FAULTS
+from bezant.rehearsal.load import Ledger, Outcome
+from bezant.rehearsal.report import Lane, Report, Span, State
+
+
+def _sent(at: float, *, failed: bool = False, took: float = 0.1) -> Outcome:
+    return Outcome(at, took, "payment", 503 if failed else 201, "unavailable" if failed else "captured")
+
+
+def _steady(*failing: float) -> tuple[Outcome, ...]:
+    """A request every half second from 100 to 120, those at the given moments failed."""
+    return tuple(_sent(100 + n / 2, failed=100 + n / 2 in failing) for n in range(41))
+
+
+def _inflicted(fault: str = "kill", hit: Sequence[Outcome] = (), others: Sequence[Outcome] = ()) -> Inflicted:
+    """A fault at 105, lifted at 107, all ready at 109."""
+    return Inflicted(
+        FAULTS[fault], ("payment-0",), 100.0, 105.0, 107.0, 109.0, True, tuple(hit), tuple(others), 2,
+        Ledger(acknowledged=80), Audited(entries=200),
+    )  # fmt: skip
+
+
+class _History:
+    def lanes(self, until_seconds: float) -> list[Lane]:
+        return [Lane("payment-0", [Span(0, until_seconds, "", State.STABLE)])]
+
+
+def _report(*inflicted: Inflicted) -> Report:
+    course = Course(Plan(), inflicted, cast(Any, _History()), 125.0)
+    return report_of(course, started_at="2026-11-23T20:00:00+00:00", duration_seconds=125)
+
+
+def _broken(*inflicted: Inflicted) -> list[str]:
+    return [promise.text for promise in _report(*inflicted).promises if not promise.kept]
+
+
+def test_all_is_kept_when_nothing_failed_outside_the_fault() -> None:
+    assert _broken(_inflicted(hit=_steady(105.5, 106), others=_steady(106.5))) == []
+
+
+def test_recovery_is_counted_until_the_last_failure_from_when_others_could_take_over() -> None:
+    assert _inflicted("kill", others=_steady(105.5, 108)).recovery_seconds == 3
+    assert _inflicted("tenant-database", hit=_steady(105.5, 106.5)).recovery_seconds == 0
+    assert _inflicted("tenant-database", hit=_steady(105.5, 110)).recovery_seconds == 3
+
+
+def test_a_recovery_of_more_than_ten_seconds_breaks_its_promise() -> None:
+    late = _inflicted("pause", others=_steady(*(105 + n / 2 for n in range(22))))
+    assert late.recovery_seconds == 10.5
+    assert "Requests succeed again within 10 s" in _broken(late)
+
+
+@pytest.mark.parametrize("moment", [100.5, 104.5])
+def test_a_failure_before_the_fault_has_no_excuse(moment: float) -> None:
+    assert _broken(_inflicted("kill", others=_steady(moment))) == [
+        "Fewer than 0.1 % of the requests outside the faults fail"
+    ]
+
+
+def test_a_failure_of_another_tenant_has_no_excuse_when_the_fault_is_about_one() -> None:
+    assert _broken(_inflicted("partition", hit=_steady(106, 107), others=_steady())) == []
+    assert "Fewer than 0.1 % of the requests outside the faults fail" in _broken(
+        _inflicted("partition", hit=_steady(106), others=_steady(106))
+    )
+
+
+def test_a_request_under_way_when_the_fault_came_is_the_faults() -> None:
+    slow = _sent(104.5, failed=True, took=1.0)
+    assert _broken(_inflicted("kill", others=(*_steady(), slow))) == []
+
+
+@pytest.mark.parametrize(
+    ("ledger", "audited", "promise"),
+    [
+        (Ledger(80, lost=["a"]), Audited(), "No acknowledged payment is lost"),
+        (Ledger(80, doubled=["a"]), Audited(), "No payment is doubled"),
+        (Ledger(80, unbalanced=["acme"]), Audited(), "Every ledger balances after every fault"),
+        (Ledger(80), Audited(missing=["id"]), "Every audit log verifies and holds every payment"),
+        (Ledger(80), Audited(unverified=["acme: no"]), "Every audit log verifies and holds every payment"),
+    ],
+)
+def test_one_that_is_lost_doubled_unbalanced_or_missing_breaks_a_promise(
+    ledger: Ledger, audited: Audited, promise: str
+) -> None:
+    assert _broken(replace(_inflicted(others=_steady()), ledger=ledger, audited=audited)) == [promise]
+
+
+def test_a_platform_that_is_not_whole_again_breaks_a_promise() -> None:
+    assert _broken(replace(_inflicted(others=_steady()), is_whole=False)) == ["Every process is ready again by itself"]
+
+
+def test_a_fault_stands_in_the_lane_of_what_it_hurt() -> None:
+    lanes = {lane.name: lane for lane in _report(_inflicted("pause", others=_steady())).timeline.lanes}
+    assert [(span.start_seconds, span.end_seconds, span.kind) for span in lanes["payment-0"].spans] == [
+        (0, 105, State.STABLE), (105, 107, State.FAULT), (107, 125, State.STABLE),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["--fault", "flood"], "there is no fault 'flood'"), (["--target", "x"], "takes no target")]
+)
+def test_what_cannot_be_inflicted_is_refused(arguments: list[str], said: str) -> None:
+    refused = CliRunner(env={"TERMINAL_WIDTH": "200", "COLUMNS": "200"}).invoke(app, ["rehearse", "chaos", *arguments])
+    assert refused.exit_code == 2
+    assert said in refused.output
