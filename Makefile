@@ -50,7 +50,8 @@ test-histories: install-test ## Long random histories of the ledger, judged by a
 test-chart: install-chart ## Helm chart and GitOps: lint, schemas, policies, alerts, canary queries; each tool's counts
 	@$(BIN)/python -m pytest tests/chart
 
-test-infra: $(INFRA)/stamp $(CHECKOV) ## AWS stacks of both regions: offline synthesis, the model's assertions, mutations, cfn-lint, checkov
+test-infra: $(INFRA)/stamp $(CHECKOV) ## AWS stacks of both regions: types, offline synthesis, the model's assertions, mutations, cfn-lint, cdk-nag, checkov
+	@$(INFRA)/bin/mypy -p infrastructure
 	@$(IN_INFRA) -m pytest -c /dev/null --rootdir . --confcutdir=tests/infra --import-mode=importlib -p no:cacheprovider -q tests/infra
 
 synth: $(INFRA)/stamp ## Write the CloudFormation templates of both regions to cdk.out

@@ -92,6 +92,7 @@ def _region(app: cdk.App, topology: Topology, edge: Edge, observability: Observa
     cluster = ClusterStack(app, name("cluster"), topology=topology, region=region, network=network, **both)
     StoreStack(app, name("stores"), region=region, network=network, **both)
     databases = DatabaseStack(app, name("databases"), topology=topology, region=region, network=network, **both)
+    topic = TopicStack(app, name("topic"), region=region, **both)
     way_in = EdgeStack(
         app,
         name("edge"),
@@ -100,9 +101,9 @@ def _region(app: cdk.App, topology: Topology, edge: Edge, observability: Observa
         region=region,
         network=network,
         cluster_security_group=cluster.cluster.attr_cluster_security_group_id,
+        topic_arn=topic.topic_arn,
         **both,
     )
-    topic = TopicStack(app, name("topic"), region=region, **both)
     OperationsStack(
         app,
         name("operations"),

@@ -48,7 +48,15 @@ def log_bucket(
         ),
     )
     bucket.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-    accept(bucket, "it holds a log itself; a log of a log never ends", "CKV_AWS_18")
+    accept(
+        bucket,
+        "it holds a log itself; a log of a log never ends",
+        "CKV_AWS_18",
+        "AwsSolutions-S1",
+        "*S3BucketLoggingEnabled",
+    )
+    accept(bucket, "the firewall's and the pods' logs tell the same in both regions", "*S3BucketReplicationEnabled")
+    accept(bucket, "load balancers write to buckets with S3's own key alone", "*S3DefaultEncryptionKMS")
     account = cdk.Stack.of(scope).account
     policy = s3.CfnBucketPolicy(
         scope,

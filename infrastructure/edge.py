@@ -52,6 +52,7 @@ class EdgeStack(cdk.Stack):
         region: Region,
         network: NetworkStack,
         cluster_security_group: str,
+        topic_arn: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
@@ -77,7 +78,7 @@ class EdgeStack(cdk.Stack):
         self._name(zone.value_as_string)
         acl = web_firewall(self, edge.firewall, name=region.cluster.name, log_days=edge.access_log_days, key=self.key)
         waf.CfnWebACLAssociation(self, "FirewallOfBalancer", resource_arn=self.balancer.ref, web_acl_arn=acl.attr_arn)
-        self.promotion_alarms: list[cloudwatch.CfnAlarm] = promotion_alarms(self, region)
+        self.promotion_alarms: list[cloudwatch.CfnAlarm] = promotion_alarms(self, region, topic_arn)
         cdk.CfnOutput(
             self, "TargetGroupArn", value=self.targets.ref, description="installation.targetGroupArn of the chart"
         )
@@ -104,6 +105,7 @@ class EdgeStack(cdk.Stack):
             ],
         )
         accept(group, "port 80 answers with a redirect to HTTPS and nothing else", "CKV_AWS_260")
+        accept(group, "it is the door for everybody; the firewall stands in it", "AwsSolutions-EC23")
         for port, what in ((GATEWAY_PORT, "requests"), (GATEWAY_HEALTH_PORT, "health")):
             ec2.CfnSecurityGroupIngress(
                 self,
@@ -169,7 +171,7 @@ class EdgeStack(cdk.Stack):
         )
 
     def _listeners(self, certificate_arn: str) -> None:
-        elb.CfnListener(
+        plain = elb.CfnListener(
             self,
             "Http",
             load_balancer_arn=self.balancer.ref,
@@ -184,6 +186,7 @@ class EdgeStack(cdk.Stack):
                 )
             ],
         )
+        accept(plain, "it only sends clients to HTTPS", "*ELBv2ACMCertificateRequired")
         https = elb.CfnListener(
             self,
             "Https",

@@ -12,6 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from bezant.topology.model.network import Region, Subnet, SubnetTier
+from infrastructure.accepted import accept
 from infrastructure.encryption import encryption_key
 from infrastructure.roles import service_role
 
@@ -44,6 +45,11 @@ class NetworkStack(cdk.Stack):
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=[cdk.CfnTag(key="Name", value=region.network.vpc_name)],
+        )
+        accept(
+            self.vpc,
+            "CloudFormation cannot change it; nothing is in it, and docs/operations/aws.md empties it once",
+            "*VPCDefaultSecurityGroupClosed",
         )
         self._subnets = {(one.tier, one.zone): self._subnet(one) for one in region.network.subnets}
         self.public = self._by_zone("public")
@@ -79,9 +85,15 @@ class NetworkStack(cdk.Stack):
             self, "InternetGatewayAttachment", vpc_id=self.vpc.ref, internet_gateway_id=gateway.ref
         )
         public = ec2.CfnRouteTable(self, "Routes-public", vpc_id=self.vpc.ref)
-        ec2.CfnRoute(
+        way_out = ec2.CfnRoute(
             self, "Route-public", route_table_id=public.ref, destination_cidr_block="0.0.0.0/0", gateway_id=gateway.ref
-        ).add_resource_dependency(attached)
+        )
+        way_out.add_resource_dependency(attached)
+        accept(
+            way_out,
+            "load balancer and NAT gateways stand in these subnets, and nothing else",
+            "*VPCNoUnrestrictedRouteToIGW",
+        )
         gateways = {zone: self._nat_gateway(zone, attached) for zone in self._region.network.nat_gateway_zones}
         self._tables = {("public", zone): public for zone in self._region.availability_zones}
         for zone in self._region.availability_zones:

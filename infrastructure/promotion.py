@@ -13,6 +13,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from bezant.topology.model.network import Region
+from infrastructure.accepted import accept
 from infrastructure.aurora import cluster_name
 
 
@@ -32,9 +33,13 @@ def alarm_name(region: Region, cluster: str) -> str:
     return f"{region.cluster.name}-no-writer-{cluster}"
 
 
-def promotion_alarms(scope: Construct, region: Region) -> list[cloudwatch.CfnAlarm]:
-    """Return an alarm for each cluster: in alarm, also without data, as long as none of its instances writes."""
-    return [
+def promotion_alarms(scope: Construct, region: Region, topic_arn: str) -> list[cloudwatch.CfnAlarm]:
+    """Return an alarm for each cluster: in alarm, also without data, as long as none of its instances writes.
+
+    Where databases are copies that is how it should be, and nobody is called.
+    """
+    primary = region.role == "primary"
+    alarms = [
         cloudwatch.CfnAlarm(
             scope,
             f"NoWriter-{cluster}",
@@ -53,6 +58,10 @@ def promotion_alarms(scope: Construct, region: Region) -> list[cloudwatch.CfnAla
             threshold=1,
             comparison_operator="LessThanThreshold",
             treat_missing_data="breaching",
+            alarm_actions=[topic_arn] if primary else None,
         )
         for cluster in gating_clusters(region)
     ]
+    for alarm in () if primary else alarms:
+        accept(alarm, "a copy has no writer, and Route 53 alone asks", "NIST.800.53.R5-CloudWatchAlarmAction")
+    return alarms

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from bezant.topology.model.data_stores import Kafka, Valkey
 from bezant.topology.model.network import Region
+from infrastructure.accepted import accept
 from infrastructure.encryption import encryption_key
 from infrastructure.network import NetworkStack
 
@@ -53,6 +54,12 @@ class StoreStack(cdk.Stack):
             ),
         )
         secret.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        accept(
+            secret,
+            "AWS has no rotation for users of caches and brokers; docs/operations/rotation.md has the steps",
+            "AwsSolutions-SMG4",
+            "*SecretsManagerRotationEnabled",
+        )
         return secret
 
     def _cache(self, valkey: Valkey) -> None:
@@ -108,6 +115,12 @@ class StoreStack(cdk.Stack):
             auto_minor_version_upgrade=True,
         )
         cache.add_resource_dependency(group)
+        accept(
+            cache,
+            "counters are made again from the payments of the next minutes",
+            "*ElastiCacheRedisClusterAutomaticBackup",
+        )
+        accept(cache, "who may connect decide groups and passwords, not a port to guess", "AwsSolutions-AEC6")
 
     def _broker(self, kafka: Kafka) -> None:
         configuration = msk.CfnConfiguration(
