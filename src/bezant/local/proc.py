@@ -4,10 +4,12 @@ A pid alone names nothing for long: the kernel hands it out again. Together with
 /proc/PID/stat, in clock ticks since boot, proc(5)) it names one process.
 """
 
+import os
 from pathlib import Path
 
 _PROC = Path("/proc")
 _LISTEN = "0A"
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def _stat_fields(pid: int) -> list[str] | None:
@@ -25,6 +27,12 @@ def start_ticks(pid: int) -> int | None:
     if fields is None or fields[0] in {"Z", "X"}:
         return None
     return int(fields[19])
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """Return the CPU time that `pid` has used, in user and kernel mode; None when it is gone."""
+    fields = _stat_fields(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND if fields is not None else None
 
 
 def parent(pid: int) -> int | None:

@@ -140,6 +140,7 @@ async def rehearse(
             await load.more(_BEFORE)
         finally:
             await load.stop()
+        fleet.end()
         told("comparing every acknowledged payment with the ledger")
         unanswered = await load.settle()
         ledger = await load.judge()

@@ -227,7 +227,10 @@ def _series(seen: Rehearsed) -> list[Series]:
 def _events(seen: Rehearsed) -> list[Event]:
     events = []
     for attempt in seen.attempts:
-        events += [Event(at, f"{weight:g} % on {pods} replicas", "change") for at, weight, pods in attempt.steps]
+        events += [
+            Event(at, f"{weight:g} % on {pods} replica{'s' if pods > 1 else ''}", "change")
+            for at, weight, pods in attempt.steps
+        ]
         kind: EventKind = "good" if attempt.verdict == "promoted" else "bad"
         because = "" if attempt.reason is None else f": {attempt.reason.question.name} {_number(attempt.reason)}"
         events.append(Event(attempt.ended_seconds, attempt.verdict + because, kind))

@@ -49,6 +49,7 @@ class Pod:
     state: ProcessState
     is_ready: bool
     restarts: int
+    pid: int | None
 
     @property
     def number(self) -> int:
@@ -87,6 +88,7 @@ class Fleet:
     _weights: dict[str, int] = field(default_factory=lambda: {STABLE: 100})
     began: float = 0.0
     _next: int = 0
+    _ended: float | None = None
 
     def begin(self) -> None:
         """Take the present moment as second 0 of the rehearsal and follow every change from now on."""
@@ -103,19 +105,25 @@ class Fleet:
 
         threading.Thread(target=follow, name="follow the platform", daemon=True).start()
 
+    def end(self) -> None:
+        """Let the rehearsal's time end here: what changes later, as the platform stops, is not part of it."""
+        self._ended = time.monotonic()
+
     def seconds(self) -> float:
-        """Return the seconds since `begin`."""
-        return time.monotonic() - self.began
+        """Return the seconds since `begin`, at most until `end`."""
+        return (self._ended or time.monotonic()) - self.began
 
     def _changed(self, status: PlatformStatus) -> None:
         pods = tuple(
-            Pod(one.name, one.version, self._arms.get(one.name, STABLE), one.state, one.ready, one.restarts)
+            Pod(one.name, one.version, self._arms.get(one.name, STABLE), one.state, one.ready, one.restarts, one.pid)
             for one in status.processes
             if one.role == self.service
         )
         self._keep(Moment(self.seconds(), pods, dict(self._weights)))
 
     def _keep(self, moment: Moment) -> None:
+        if self._ended is not None:
+            return
         self.history.append(moment)
         if self.on_change is not None:
             self.on_change(moment)

@@ -90,7 +90,8 @@ class Load:
         self.began = 0.0
         self._url = url
         self._tenants = tenants
-        self._gap_seconds = 1 / requests_per_second
+        self.requests_per_second = requests_per_second
+        """May be changed at any time."""
         self._chooser = random.Random(seed)  # noqa: S311  choices of a load, no secret
         self._acknowledged: dict[str, dict[str, str]] = {tenant.id: {} for tenant in tenants}
         self._open: dict[str, _Sent] = {}
@@ -139,7 +140,7 @@ class Load:
     async def _send_on_time(self) -> None:
         due = time.monotonic()
         while not self._stopped.is_set():
-            due += self._gap_seconds
+            due += 1 / self.requests_per_second
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if len(self._under_way) >= _MOST_UNDER_WAY:
                 # more would measure this process rather than the platform

@@ -86,6 +86,7 @@ async def rehearse(
             await load.more(max(_BEFORE_AND_AFTER, plan.requests - len(load.outcomes)))
         finally:
             await load.stop()
+        fleet.end()
         told("comparing every acknowledged payment with the ledger")
         unanswered = await load.settle()
         ledger = await load.judge()
