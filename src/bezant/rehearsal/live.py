@@ -138,7 +138,7 @@ class _Live:
         self.request_cores = (await self._mean_cores() - self.idle_cores) * 100 / normal
         if self.request_cores <= 0:
             raise LoadNotSeen(
-                f"the replicas use no more CPU at {self.plan.base_requests_per_second:g} requests a second than at rest: "
+                f"at {self.plan.base_requests_per_second:g} requests a second the replicas use no more CPU than at rest: "
                 "raise --rate, or let nothing else run beside"
             )
 
@@ -282,7 +282,8 @@ def _report(
             "cpu_target": f"{plan.cpu_target:g} %",
             "base_requests_per_second": f"{plan.base_requests_per_second:g}",
             "compression": f"{plan.compression:g}",
-            "a replica requests": f"{live.request_cores * 1000:.0f} millicores above {live.idle_cores * 1000:.0f} at rest",
+            "a replica requests": f"{live.request_cores * 1000:.0f} millicores",
+            "taken off for what it uses at rest": f"{live.idle_cores * 1000:.0f} millicores",
         },
         promises=[
             Promise("Replicas follow the load both ways", followed == len(steps), path),
