@@ -16,7 +16,7 @@ from bezant.local.status import ProcessState
 from bezant.rehearsal import load as loads
 from bezant.rehearsal.autoscaling import declared
 from bezant.rehearsal.fleet import Fleet, Moment, rehearsed
-from bezant.rehearsal.horizontal import SYNC_SECONDS, Controller, Metric, Pod
+from bezant.rehearsal.horizontal import SYNC_SECONDS, TOLERANCE, Controller, Metric, Pod
 from bezant.rehearsal.load import Ledger, Load
 from bezant.rehearsal.report import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
 from bezant.rehearsal.versions import CURRENT, prepare
@@ -59,28 +59,29 @@ class Step:
     began_with: int
     goes_up: bool
     reached: int = 0
+    ended_at_percent: float = 0.0
+    """The mean CPU at its end."""
     decided_after_seconds: float | None = None
     serving_after_seconds: float | None = None
 
     @property
-    def is_followed(self) -> bool:
-        """Whether the number of replicas went the way of the load."""
-        return self.reached > self.began_with if self.goes_up else self.reached < self.began_with
+    def serves(self) -> bool:
+        """Whether what was decided serves; true as well when nothing had to be decided."""
+        return self.decided_after_seconds is None or self.serving_after_seconds is not None
 
 
 @dataclass
-class _Measured:
+class Measured:
     """Each replica's CPU time at moments of the past few seconds."""
 
     seen: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
 
-    def note(self, pid: int, now: float) -> None:
-        used = proc.cpu_seconds(pid)
-        if used is not None:
-            points = self.seen.setdefault(pid, [])
-            points.append((now, used))
-            while len(points) > 2 and points[1][0] <= now - _CPU_WINDOW_SECONDS:
-                points.pop(0)
+    def add(self, pid: int, now: float, used_seconds: float) -> None:
+        """Note the CPU time that a process has used by now."""
+        points = self.seen.setdefault(pid, [])
+        points.append((now, used_seconds))
+        while len(points) > 2 and points[1][0] <= now - _CPU_WINDOW_SECONDS:
+            points.pop(0)
 
     def cores(self, pid: int) -> float | None:
         """Return how many cores it used on average; None while it was not seen for long enough."""
@@ -103,7 +104,7 @@ class _Live:
         self.utilisation: list[tuple[float, float]] = []
         self.decisions: list[tuple[float, int, str]] = []
         self._controller = Controller(declared(scaling, plan.cpu_target))
-        self._measured = _Measured()
+        self._measured = Measured()
         self._version = prepare(CURRENT, fleet.platform.directory.root)
         self._changes: set[asyncio.Task[object]] = set()
 
@@ -113,7 +114,9 @@ class _Live:
         for pod in self.fleet.pods:
             if pod.state in _GONE or pod.pid is None:
                 continue
-            self._measured.note(pod.pid, now)
+            used_seconds = proc.cpu_seconds(pod.pid)
+            if used_seconds is not None:
+                self._measured.add(pod.pid, now, used_seconds)
             cores = self._measured.cores(pod.pid) if pod.is_ready else None
             figure = None if cores is None else max(0.0, 100 * (cores - self.idle_cores) / self.request_cores)
             pods.append(Pod({Metric.CPU: figure}, is_ready=pod.is_ready))
@@ -122,6 +125,11 @@ class _Live:
         if figures:
             self.utilisation.append((self.fleet.seconds(), sum(figures) / len(figures)))
         return pods
+
+    def recent_percent(self) -> float:
+        """Return the mean CPU of the last few seconds."""
+        recent = [percent for at, percent in self.utilisation if at >= self.fleet.seconds() - _CPU_WINDOW_SECONDS]
+        return sum(recent) / len(recent) if recent else 0.0
 
     async def calibrate(self, load: Load) -> None:
         """Let the CPU of the base load be the model's utilisation on a usual day.
@@ -138,8 +146,8 @@ class _Live:
         self.request_cores = (await self._mean_cores() - self.idle_cores) * 100 / normal
         if self.request_cores <= 0:
             raise LoadNotSeen(
-                f"at {self.plan.base_requests_per_second:g} requests a second the replicas use no more CPU than at rest: "
-                "raise --rate, or let nothing else run beside"
+                f"at {self.plan.base_requests_per_second:g} requests a second the replicas use no more CPU than "
+                "at rest: raise --rate, or let nothing else run beside"
             )
 
     async def _mean_cores(self) -> float:
@@ -239,6 +247,7 @@ async def _story(
         if done:
             controlling.result()
         step.reached = live.wanted
+        step.ended_at_percent = live.recent_percent()
         _follow(step, live)
         yield step
 
@@ -264,8 +273,9 @@ def _report(
     fleet, outcomes = live.fleet, load.outcomes
     failed = sum(outcome.is_failed for outcome in outcomes)
     acknowledged = f"{ledger.acknowledged:,}"
-    followed = sum(step.is_followed for step in steps)
-    path = " -> ".join(str(number) for number in [plan.scaling.min_replicas, *(step.reached for step in steps)])
+    highest = plan.cpu_target * (1 + TOLERANCE)
+    numbers = [plan.scaling.min_replicas, *(step.reached for step in steps)]
+    path = " -> ".join(map(str, numbers))
     offset = load.began - fleet.began
 
     def moved(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -286,11 +296,16 @@ def _report(
             "taken off for what it uses at rest": f"{live.idle_cores * 1000:.0f} millicores",
         },
         promises=[
-            Promise("Replicas follow the load both ways", followed == len(steps), path),
+            Promise("Replicas follow the load both ways", numbers[-1] < max(numbers) > numbers[0], path),
+            Promise(
+                "Each step ends with a CPU within the tolerance of the target, or below",
+                all(step.ended_at_percent <= highest for step in steps),
+                f"{', '.join(f'{step.ended_at_percent:.0f} %' for step in steps)} of at most {highest:g} %",
+            ),
             Promise(
                 "What is decided serves",
-                all(step.serving_after_seconds is not None for step in steps),
-                ", ".join("never" if one.serving_after_seconds is None else f"{one.serving_after_seconds:.1f} s"
+                all(step.serves for step in steps),
+                ", ".join("-" if one.serving_after_seconds is None else f"{one.serving_after_seconds:.1f} s"
                           for one in steps),
             ),
             Promise("No request fails", not failed, f"{failed} of {len(outcomes):,}"),
@@ -302,12 +317,13 @@ def _report(
         tables=[
             Table(
                 "Story",
-                ["told", "requests", "replicas", "decided after", "serving after"],
+                ["told", "requests", "replicas", "CPU at its end", "decided after", "serving after"],
                 [
                     [
                         step.told,
                         f"{step.requests_per_second:.0f}/s",
                         f"{step.began_with} -> {step.reached}",
+                        f"{step.ended_at_percent:.0f} %",
                         "never" if step.decided_after_seconds is None else f"{step.decided_after_seconds:.1f} s",
                         "never" if step.serving_after_seconds is None else f"{step.serving_after_seconds:.1f} s",
                     ]
