@@ -132,10 +132,10 @@ async def test_the_command_lists_them_as_json_and_checks(dedicated: Place, monke
     assert f"bezant/tenants/{tenant_id}/fraud" in shown.stdout.replace("\n", "")
     assert "a day at the prices of" in shown.stdout
     await dedicated.secrets.delete(f"bezant/tenants/{tenant_id}/fraud")
-    monkeypatch.setenv("BEZANT_CONTROL_DATABASE_PORT", "9")
+    monkeypatch.setenv("BEZANT_AURORA_ZONES", "sa-east-1a")
     refused = await asyncio.to_thread(CliRunner().invoke, app, ["orphans", "--from-settings"])
     assert refused.exit_code == 1
-    assert "control database" in refused.output
+    assert "orphans cannot be looked for: BEZANT_AURORA_ZONES (sa-east-1a) have to be zones of" in refused.output
 
 
 async def test_databases_of_the_server_are_listed_with_their_size(shared: Place) -> None:
