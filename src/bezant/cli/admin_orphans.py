@@ -97,6 +97,8 @@ def _table(orphans: Sequence[Orphan]) -> Table:
 
 def _sentence(orphans: Sequence[Orphan]) -> str:
     low, high, unknown = _total(orphans)
-    rest = f", and {unknown} whose price is not known" if unknown else ""
     things = "1 orphan" if len(orphans) == 1 else f"{len(orphans)} orphans"
+    if unknown == len(orphans):
+        return f"{things}, whose price is not known"
+    rest = f", and {unknown} whose price is not known" if unknown else ""
     return f"{things}: {_dollars(low, high)} a day at the prices of {price_list().as_of}{rest}"
