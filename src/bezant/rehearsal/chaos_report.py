@@ -168,7 +168,7 @@ def _points(course: Course, figure: Callable[[list[Outcome]], float]) -> list[tu
     """Return a figure of each second, and zero where there was no load."""
     points: list[tuple[float, float]] = []
     for one in course.inflicted:
-        inside = by_second(one.outcomes, figure)
+        inside = [(max(at, one.load_began), value) for at, value in by_second(one.outcomes, figure)]
         # the last second is not a whole one
         points += [(one.load_began, 0.0), *inside[:-1], (one.load_ended, 0.0)]
     return points

@@ -59,7 +59,9 @@ class ProcessHistory:
         """Return a lane for each process, by zone and name; the label of a span is the zone."""
         lanes = []
         for name in sorted(self.changes, key=lambda name: (self.zones[name], name)):
-            changes = [*self.changes[name], (until_seconds, State.STABLE)]
+            # what happens while the platform is stopped belongs to no rehearsal
+            changes = [change for change in self.changes[name] if change[0] < until_seconds]
+            changes.append((until_seconds, State.STABLE))
             spans = [
                 Span(max(0.0, at), following, self.zones[name] if state is State.STABLE else "", state)
                 for (at, state), (following, _) in itertools.pairwise(changes)
