@@ -60,6 +60,16 @@ class DatabaseStack(cdk.Stack):
         for tier in region.aurora:
             if not tier.alternative:
                 self._tier(tier)
+        self._outputs()
+
+    def _outputs(self) -> None:
+        """Say what the chart's `tenantDatabases` asks for: what the tenant service gives to the clusters it makes."""
+        for name, value in (
+            ("SubnetGroup", self._subnets.ref),
+            ("KmsKeyId", self.key.key_arn),
+            ("MonitoringRoleArn", self._monitoring.attr_arn),
+        ):
+            cdk.CfnOutput(self, name, value=value, description=f"tenantDatabases.{name[0].lower()}{name[1:]}")
 
     def _tier(self, tier: AuroraTier) -> None:
         major = str(tier.engine_version).partition(".")[0]
@@ -76,6 +86,8 @@ class DatabaseStack(cdk.Stack):
                 "log_parameter_max_length_on_error": "0",
             },
         )
+        if tier.tier == "dedicated":
+            cdk.CfnOutput(self, "ParameterGroup", value=parameters.ref, description="tenantDatabases.parameterGroup")
         for number, zone in enumerate(writer_zones(tier), start=1):
             self._cluster(tier, cluster_name(tier, number), zone, parameters)
 

@@ -57,6 +57,8 @@ class NetworkStack(cdk.Stack):
         self.isolated = self._by_zone("isolated")
         self._routes()
         self.store_groups = {name: self._store_group(name, port) for name, port in STORE_PORTS.items()}
+        databases = self.store_groups["databases"].attr_group_id
+        cdk.CfnOutput(self, "DatabaseSecurityGroup", value=databases, description="tenantDatabases.securityGroupIds")
         self.rotation_group = self._rotation_group()
         self._endpoints()
         self._flow_logs()
