@@ -12,11 +12,14 @@ from bezant.cli.rehearse_picture import Picture
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
 from bezant.cli.rehearse_rolling import KeptIn, Reference
 from bezant.local.errors import PlatformError
-from bezant.rehearsal.canary import FAULTS, NoCanary, Plan, rehearse
+from bezant.rehearsal.canary import FAULTS, NoCanary, Plan, canary_of, rehearse
+from bezant.rehearsal.canary_odds import rehearse_odds
 from bezant.rehearsal.canary_report import report
-from bezant.rehearsal.report import now_text
+from bezant.rehearsal.report import Report, now_text
 from bezant.rehearsal.versions import VersionUnusable
 from bezant.topology.errors import TopologyError
+from bezant.topology.loading import load_model
+from bezant.topology.rules.rule import Deployment
 
 
 def canary(
@@ -29,6 +32,9 @@ def canary(
     ] = 40,
     rate: Annotated[float, typer.Option(min=1, max=2000, help="Requests a second")] = 190,
     times: Annotated[int, typer.Option(min=1, max=100, help="Try so often, on the same platform")] = 1,
+    simulated: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Simulate so many rollouts of each kind of version instead")
+    ] = None,
     data_dir: KeptIn = None,
     as_json: AsJson = False,
     report_file: ReportFile = None,
@@ -38,6 +44,8 @@ def canary(
         raise typer.BadParameter(f"there is no fault {fault!r}; the faults are {', '.join(FAULTS)}")
     if fault is not None and service != "payment":
         raise typer.BadParameter("faults can be planted in the payment service alone")
+    if simulated is not None:
+        finish(_odds(model, service, simulated), as_json=as_json, report_file=report_file)
     plan = Plan(
         service=service,
         reference=reference,
@@ -61,3 +69,15 @@ def canary(
     finish(
         report(seen, started_at=started_at, seconds=time.monotonic() - began), as_json=as_json, report_file=report_file
     )
+
+
+def _odds(model: str, service: str, rollouts: int) -> Report:
+    """Return how often the analysis is wrong. Exit 2 when there is no such model, or no canary."""
+    try:
+        topology = load_model(model)
+        return rehearse_odds(
+            Deployment(topology), service, canary_of(topology, service), rollouts=rollouts, told=errors.print
+        )
+    except (NoCanary, TopologyError) as error:
+        errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error

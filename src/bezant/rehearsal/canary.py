@@ -25,6 +25,7 @@ from bezant.rehearsal.scraping import scrape_gateway, scrape_replica
 from bezant.rehearsal.versions import Version, prepare
 from bezant.topology.loading import load_model
 from bezant.topology.model.delivery import Canary
+from bezant.topology.model.deployment import Topology
 
 CANARY: Final = "canary"
 FAULTS: Final = ("errors", "latency", "declines", "crash")
@@ -108,11 +109,8 @@ async def rehearse(
     Raises `PlatformError`, `VersionUnusable`, `NoCanary`, `TopologyError`.
     """
     topology = load_model(plan.model)
-    service = next((one for one in topology.services if one.name == plan.service), None)
-    if service is None or service.canary is None:
-        known = ", ".join(one.name for one in topology.services if one.canary is not None)
-        raise NoCanary(f"the model {plan.model} states no canary for {plan.service}; there is one for {known}")
-    canary, replicas = service.canary, service.replicas
+    canary = canary_of(topology, plan.service)
+    replicas = next(one.replicas for one in topology.services if one.name == plan.service)
     analysis = analysis_of(plan.service, canary=CANARY, stable=STABLE)
     async with rehearsed(
         plan.service,
@@ -145,6 +143,15 @@ async def rehearse(
         unanswered = await load.settle()
         ledger = await load.judge()
         return Rehearsed(plan, canary, replicas, fleet, load, version, analysis, attempts, ledger, unanswered)
+
+
+def canary_of(topology: Topology, service: str) -> Canary:
+    """Return the canary that the model states for a service. Raises `NoCanary`."""
+    with_canary = {one.name: one.canary for one in topology.services if one.canary is not None}
+    if service not in with_canary:
+        known = ", ".join(with_canary)
+        raise NoCanary(f"the model {topology.name} states no canary for {service}; there is one for {known}")
+    return with_canary[service]
 
 
 class _Rollout:
