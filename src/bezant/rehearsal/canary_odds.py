@@ -195,8 +195,6 @@ def rehearse_odds(
             ),
             Promise("No faulty version is missed", not any(missed.values()), f"{sum(missed.values())} missed"),
             Promise("Each is caught at the first step", not any(later.values()), f"{sum(later.values())} later"),
-                f"{sum(later.values())} later",
-            ),
         ],
         tables=[
             Table(
