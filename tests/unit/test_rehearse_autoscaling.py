@@ -71,6 +71,17 @@ def test_the_command_says_whether_the_promises_are_kept(tmp_path: Path) -> None:
     assert "Not every promise is kept." in shown.output
 
 
+@pytest.mark.parametrize("model", ["production", "as_documented"])
+def test_every_service_that_scales_can_be_rehearsed(model: str) -> None:
+    scaled = [one.name for one in load_model(model).services if one.autoscaling is not None]  # type: ignore[arg-type]
+    assert "payment" in scaled
+    for service in scaled:
+        done = CliRunner().invoke(app, ["rehearse", "autoscale", "--model", model, "--service", service, "--json"])
+        report = from_json(done.output.encode())
+        assert done.exit_code == (0 if model == "production" else 1), (service, report.promises)
+        assert report.timeline.lanes
+
+
 @pytest.mark.parametrize("arguments", [["--service", "mystery"], ["--model", "nowhere.yaml"]])
 def test_what_is_not_there_is_refused_with_a_name(arguments: list[str]) -> None:
     refused = CliRunner().invoke(app, ["rehearse", "autoscale", *arguments])

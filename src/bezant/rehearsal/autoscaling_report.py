@@ -45,8 +45,7 @@ def rehearse_autoscaling(model: str, topology: Topology, service: Service, scali
     if scaling.cpu_target is None:
         span = f"{explaining[0]} to {explaining[-1]}" if explaining else "none"
         figures.append(Figure("CPU targets that bring about every told step up", span, "%" if explaining else ""))
-    if stories:
-        figures.append(Figure("fastest decision", _fastest_seconds(stories[0]), "s"))
+    figures += _decision_figure(stories)
     if course is not None:
         figures += node_figures(course)
     return Report(
@@ -74,7 +73,7 @@ def rehearse_autoscaling(model: str, topology: Topology, service: Service, scali
         ],
         figures=figures,
         tables=[
-            *map(_story_table, stories),
+            *(_story_table(story) for story in stories if story.outcomes),
             *([_canary_table(climbs)] if climbs else []),
             *(node_tables(course) if course is not None else ()),
         ],
@@ -112,8 +111,12 @@ def _canary_promises(climbs: Sequence[Climb]) -> Iterator[Promise]:
         yield Promise("A canary does not drive the number of pods up", not ratchets, f"{path} pods over its steps")
 
 
-def _fastest_seconds(story: Story) -> int:
-    return min(one.decided_after_seconds for one in story.outcomes if one.decided_after_seconds is not None)
+def _decision_figure(stories: Sequence[Story]) -> Iterator[Figure]:
+    """Yield how fast a told step was decided, if any step is told and decided at all."""
+    known = [one.decided_after_seconds for story in stories[:1] for one in story.outcomes]
+    decided = [seconds for seconds in known if seconds is not None]
+    if decided:
+        yield Figure("fastest decision", min(decided), "s")
 
 
 def _story_table(story: Story) -> Table:
