@@ -1,8 +1,6 @@
 """Stand-ins and helpers of the local platform's tests."""
 
 import asyncio
-import os
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +10,11 @@ import msgspec
 from bezant.local.data_directory import DataDirectory
 from bezant.local.options import ExternalParts, PlatformOptions
 from bezant.local.plan import ProbeResult, ProcessSpec
-from bezant.local.ports import HOST
+from bezant.local.ports import free_base
 from bezant.local.wire import http_request
 
-BLOCK = 460
+BLOCK = 451
+"""A platform's block, and the gateway's port after it."""
 
 STAND_IN = """
 import http.server, os, signal, sys, threading, time
@@ -40,25 +39,11 @@ server.server_close()
 """
 
 
-def _is_free(base: int) -> bool:
-    for port in range(base, base + BLOCK):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                return False
-    return True
-
-
 def free_block(taken: set[int]) -> int:
-    """Return a base whose block of ports is free, below the range that the kernel hands out to clients."""
-    first = 20000 + os.getpid() % 20 * 500
-    for base in [*range(first, 31500, 500), *range(20000, first, 500)]:
-        if base not in taken and _is_free(base):
-            taken.add(base)
-            return base
-    raise RuntimeError("no block of ports is free")
+    """Return a base whose block of ports is free, and take it."""
+    base = free_base(taken)
+    taken.add(base)
+    return base
 
 
 def infrastructure(data_dir: Path, base: int) -> PlatformOptions:

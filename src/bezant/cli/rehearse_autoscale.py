@@ -1,19 +1,15 @@
 """`bezant rehearse autoscale`: the autoscaler's algorithm over the loads that the model tells of."""
 
-import asyncio
+from functools import partial
 from typing import Annotated
 
 import typer
-from rich.live import Live
 
-from bezant.cli.console import errors
-from bezant.cli.rehearse_picture import Picture
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
+from bezant.cli.rehearse_watched import watched
 from bezant.cli.topology_model import Model, load, reported_topology
-from bezant.local.errors import PlatformError
 from bezant.rehearsal.autoscaling_report import rehearse_autoscaling
-from bezant.rehearsal.live import LoadNotSeen, Plan, rehearse_live
-from bezant.rehearsal.report import Report
+from bezant.rehearsal.live import Plan, rehearse_live
 from bezant.topology.model.delivery import Autoscaling
 
 
@@ -39,7 +35,7 @@ def autoscale(
         raise typer.BadParameter(f"{service} has no autoscaling in this model; {names} have", param_hint="--service")
     if live:
         plan = Plan(service, model, chosen.autoscaling, _target(chosen.autoscaling), rate, compression)
-        finish(_watched(plan), as_json=as_json, report_file=report)
+        finish(watched(service, partial(rehearse_live, plan), as_json=as_json), as_json=as_json, report_file=report)
     finish(rehearse_autoscaling(model, topology, chosen, chosen.autoscaling), as_json=as_json, report_file=report)
 
 
@@ -49,13 +45,3 @@ def _target(scaling: Autoscaling) -> float:
             "this model states no CPU target, so that no replicas can follow it", param_hint="--live"
         )
     return scaling.cpu_target
-
-
-def _watched(plan: Plan) -> Report:
-    picture = Picture(plan.service)
-    try:
-        with Live(console=errors, refresh_per_second=8, transient=True, get_renderable=picture.draw):
-            return asyncio.run(rehearse_live(plan, told=picture.told, prepared=picture.follow))
-    except (PlatformError, LoadNotSeen) as error:
-        errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error

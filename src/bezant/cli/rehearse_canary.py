@@ -1,22 +1,19 @@
 """`bezant rehearse canary`: a version gets growing shares of the requests, and is taken back by itself if it is bad."""
 
-import asyncio
 import time
+from functools import partial
 from typing import Annotated
 
 import typer
-from rich.live import Live
 
-from bezant.cli.console import console, errors
-from bezant.cli.rehearse_picture import Picture
+from bezant.cli.console import errors
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
 from bezant.cli.rehearse_rolling import KeptIn, Reference
-from bezant.local.errors import PlatformError
+from bezant.cli.rehearse_watched import watched
 from bezant.rehearsal.canary import FAULTS, NoCanary, Plan, canary_of, rehearse
 from bezant.rehearsal.canary_odds import rehearse_odds
 from bezant.rehearsal.canary_report import report
 from bezant.rehearsal.report import Report, now_text
-from bezant.rehearsal.versions import VersionUnusable
 from bezant.topology.errors import TopologyError
 from bezant.topology.loading import load_model
 from bezant.topology.rules.rule import Deployment
@@ -56,16 +53,8 @@ def canary(
         times=times,
         data_dir=None if data_dir is None else data_dir.absolute(),
     )
-    picture = Picture(service)
     started_at, began = now_text(), time.monotonic()
-    try:
-        with Live(console=errors, refresh_per_second=8, transient=True, get_renderable=picture.draw):
-            seen = asyncio.run(rehearse(plan, told=picture.told, prepared=picture.follow))
-    except (PlatformError, VersionUnusable, NoCanary, TopologyError) as error:
-        errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
-    if not as_json:
-        console.print(picture.last())
+    seen = watched(service, partial(rehearse, plan), as_json=as_json)
     finish(
         report(seen, started_at=started_at, seconds=time.monotonic() - began), as_json=as_json, report_file=report_file
     )

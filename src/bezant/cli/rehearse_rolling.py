@@ -1,19 +1,15 @@
 """`bezant rehearse rolling`: a rolling update of one service under load, drawn while it runs."""
 
-import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.live import Live
 
-from bezant.cli.console import console, errors
-from bezant.cli.rehearse_picture import Picture
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
+from bezant.cli.rehearse_watched import watched
 from bezant.contracts.fleet import SERVICES
-from bezant.local.errors import PlatformError
 from bezant.rehearsal.rolling import Plan, rehearse
-from bezant.rehearsal.versions import VersionUnusable
 
 Reference = Annotated[
     str, typer.Option("--to", help="The version to roll out: a git reference, a wheel, or `current` relabelled")
@@ -46,13 +42,5 @@ def rolling(
         requests_per_second=rate,
         data_dir=None if data_dir is None else data_dir.absolute(),
     )
-    picture = Picture(service)
-    try:
-        with Live(console=errors, refresh_per_second=8, transient=True, get_renderable=picture.draw):
-            report = asyncio.run(rehearse(plan, told=picture.told, prepared=picture.follow))
-    except (PlatformError, VersionUnusable) as error:
-        errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
-    if not as_json:
-        console.print(picture.last())
+    report = watched(service, partial(rehearse, plan), as_json=as_json)
     finish(report, as_json=as_json, report_file=report_file)

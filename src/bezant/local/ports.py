@@ -5,6 +5,7 @@ same from one start to the next and two platforms on one machine need only diffe
 import errno
 import os
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -43,7 +44,7 @@ class Ports:
     @classmethod
     def free(cls) -> Self:
         """Return a block of ports that nothing uses at the moment. Raises `PortTaken`."""
-        base = _free_base()
+        base = free_base()
         return cls(gateway=base + _SPAN, base=base)
 
     @property
@@ -84,12 +85,15 @@ class Ports:
         return self.base + _SERVICES_OFFSET + MAX_REPLICAS * _SERVICE_INDEX[service] + replica
 
 
-def _free_base() -> int:
-    """Return a base whose block, and the port after it, is free: below the range that the kernel hands to clients."""
+def free_base(besides: Collection[int] = ()) -> int:
+    """Return a base, none of `besides`, of which the block and the port after it are free. Raises `PortTaken`.
+
+    It lies below the range that the kernel hands out to clients.
+    """
     first = 20000 + os.getpid() % 20 * 500
     bases: list[int] = [*range(first, 31500, 500), *range(20000, first, 500)]
     for base in bases:
-        if all(_is_free(port) for port in range(base, base + _SPAN + 1)):
+        if base not in besides and all(_is_free(port) for port in range(base, base + _SPAN + 1)):
             return base
     raise PortTaken("no block of 451 ports is free between 20000 and 31999")
 

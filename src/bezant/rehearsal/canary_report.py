@@ -21,9 +21,7 @@ def report(seen: Rehearsed, *, started_at: str, seconds: float) -> Report:
     failed = [outcome for outcome in load.outcomes if outcome.is_failed]
     promises = [
         *(_faulty(seen) if plan.fault is not None else _healthy(seen, failed)),
-        Promise("No acknowledged payment is lost", not ledger.lost, f"{len(ledger.lost)} of {ledger.acknowledged:,}"),
-        Promise("No payment is doubled", not ledger.doubled, f"{len(ledger.doubled)} of {ledger.acknowledged:,}"),
-        Promise("Every ledger balances", not ledger.unbalanced, f"{len(seen.fleet.tenants)} ledgers checked"),
+        *ledger.promises(),
         Promise(
             "Every verdict is on record",
             all(attempt.record_id for attempt in attempts),
@@ -198,18 +196,10 @@ def _sureness(seen: Rehearsed) -> Table:
 
 
 def _series(seen: Rehearsed) -> list[Series]:
-    offset = seen.load.began - seen.fleet.began
-    outcomes = seen.load.outcomes
-
-    def moved(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        return [(at + offset, value) for at, value in points]
-
     weights = [(moment.at_seconds, float(moment.weights.get(CANARY, 0))) for moment in seen.fleet.history]
     series = [
         Series("the canary's weight", "%", weights, is_stepped=True),
-        Series("requests", "1/s", moved(loads.by_second(outcomes, len))),
-        Series("failed requests", "1/s", moved(loads.by_second(outcomes, loads.failed))),
-        Series("p99 of all requests", "ms", moved(loads.by_second(outcomes, loads.p99_milliseconds))),
+        *seen.load.series(began=seen.fleet.began),
     ]
     for question in seen.analysis.questions:
         points = [

@@ -13,7 +13,6 @@ from typing import Final
 
 from bezant.local import proc
 from bezant.local.status import ProcessState
-from bezant.rehearsal import load as loads
 from bezant.rehearsal.autoscaling import declared
 from bezant.rehearsal.fleet import Fleet, Moment, rehearsed
 from bezant.rehearsal.horizontal import SYNC_SECONDS, TOLERANCE, Controller, Metric, Pod
@@ -272,14 +271,9 @@ def _report(
 ) -> Report:
     fleet, outcomes = live.fleet, load.outcomes
     failed = sum(outcome.is_failed for outcome in outcomes)
-    acknowledged = f"{ledger.acknowledged:,}"
     highest = plan.cpu_target * (1 + TOLERANCE)
     numbers = [plan.scaling.min_replicas, *(step.reached for step in steps)]
     path = " -> ".join(map(str, numbers))
-    offset = load.began - fleet.began
-
-    def moved(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        return [(at + offset, value) for at, value in points]
 
     return Report(
         rehearsal="autoscale",
@@ -309,9 +303,7 @@ def _report(
                           for one in steps),
             ),
             Promise("No request fails", not failed, f"{failed} of {len(outcomes):,}"),
-            Promise("No acknowledged payment is lost", not ledger.lost, f"{len(ledger.lost)} of {acknowledged}"),
-            Promise("No payment is doubled", not ledger.doubled, f"{len(ledger.doubled)} of {acknowledged}"),
-            Promise("Every ledger balances", not ledger.unbalanced, f"{len(fleet.tenants)} ledgers checked"),
+            *ledger.promises(),
         ],
         figures=[Figure("requests", len(outcomes)), Figure("decisions", len(live.decisions))],
         tables=[
@@ -342,8 +334,7 @@ def _report(
                 Series("CPU of what is requested", "%", live.utilisation, limit=plan.cpu_target, limit_name="target"),
                 Series("ready replicas", "replicas", [(one.at_seconds, one.ready) for one in fleet.history],
                        is_stepped=True),
-                Series("requests", "1/s", moved(loads.by_second(outcomes, len))),
-                Series("p99 latency", "ms", moved(loads.by_second(outcomes, loads.p99_milliseconds))),
+                *load.series(began=fleet.began),
             ],
             events=[Event(one.began_seconds, f"{one.requests_per_second:.0f} requests/s", "change") for one in steps],
         ),

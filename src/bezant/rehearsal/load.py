@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 
 from bezant.client import BezantClient
+from bezant.rehearsal.report import Promise, Series
 
 _MOST_UNDER_WAY: Final = 512
 _TIMEOUT_SECONDS: Final = 20.0
@@ -80,6 +81,17 @@ class Ledger:
     """References that more than one payment carries."""
     unbalanced: list[str] = field(default_factory=list)
     """Tenants of which the ledger's own check found a difference."""
+    checked: int = 0
+    """How many tenants' ledgers were checked."""
+
+    def promises(self) -> list[Promise]:
+        """Return what is promised of money whatever happens."""
+        of = f"of {self.acknowledged:,}"
+        return [
+            Promise("No acknowledged payment is lost", not self.lost, f"{len(self.lost)} {of}"),
+            Promise("No payment is doubled", not self.doubled, f"{len(self.doubled)} {of}"),
+            Promise("Every ledger balances", not self.unbalanced, f"{self.checked} ledgers checked"),
+        ]
 
 
 class Load:
@@ -132,6 +144,19 @@ class Load:
     def since(self, at_seconds: float) -> Iterable[Outcome]:
         """Return what was sent from that moment on."""
         return (outcome for outcome in self.outcomes if outcome.at_seconds >= at_seconds)
+
+    def series(self, *, began: float) -> list[Series]:
+        """Return what the load saw in each second, on the axis of a timeline that began at that monotonic moment."""
+        offset = self.began - began
+
+        def points(figure: Callable[[list[Outcome]], float]) -> list[tuple[float, float]]:
+            return [(at + offset, value) for at, value in by_second(self.outcomes, figure)]
+
+        return [
+            Series("requests", "1/s", points(len)),
+            Series("failed requests", "1/s", points(failed)),
+            Series("p99 of all requests", "ms", points(p99_milliseconds)),
+        ]
 
     def seconds(self) -> float:
         """Return the seconds since the load began."""
@@ -227,6 +252,7 @@ class Load:
                 listed.setdefault(payment["reference"], []).append(payment["id"])
             check = await client.get("/v1/ledger/check")
         found.acknowledged += len(acknowledged)
+        found.checked += 1
         found.lost += [reference for reference, one in acknowledged.items() if one not in listed.get(reference, [])]
         found.doubled += [reference for reference, ids in listed.items() if len(ids) > 1]
         if not check["consistent"]:

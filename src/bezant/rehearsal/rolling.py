@@ -133,13 +133,10 @@ def _report(  # noqa: PLR0917  everything that was seen, once
     most = max((len(moment.pods) for moment in rolling), default=0)
     slowest_end = max(one.ended_after_seconds for one in replaced)
     running = {pod.version for pod in fleet.pods}
-    offset = load.began - fleet.began
     promises = [
         Promise("No request fails", not failed, f"{len(failed)} of {len(outcomes):,} failed"),
         Promise("Enough requests were sent", len(outcomes) >= plan.requests, f"{len(outcomes):,} of {plan.requests:,}"),
-        Promise("No acknowledged payment is lost", not ledger.lost, f"{len(ledger.lost)} of {ledger.acknowledged:,}"),
-        Promise("No payment is doubled", not ledger.doubled, f"{len(ledger.doubled)} of {ledger.acknowledged:,}"),
-        Promise("Every ledger balances", not ledger.unbalanced, f"{len(fleet.tenants)} ledgers checked"),
+        *ledger.promises(),
         Promise(
             f"Never fewer than {plan.replicas} replicas are ready", fewest >= plan.replicas, f"{fewest} at the least"
         ),
@@ -197,23 +194,11 @@ def _report(  # noqa: PLR0917  everything that was seen, once
             series=[
                 Series("ready replicas", "replicas", [(one.at_seconds, one.ready) for one in fleet.history],
                        limit=plan.replicas, limit_name="promised", is_stepped=True),
-                *_series(load, offset),
+                *load.series(began=fleet.began),
             ],
             events=[Event(rolled[0], "the update begins", "change"), Event(rolled[1], "the update is done", "good")],
         ),
     )  # fmt: skip
-
-
-def _series(load: Load, offset: float) -> list[Series]:
-    def moved(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        return [(at + offset, value) for at, value in points]
-
-    outcomes = load.outcomes
-    return [
-        Series("requests", "1/s", moved(loads.by_second(outcomes, len))),
-        Series("failed requests", "1/s", moved(loads.by_second(outcomes, loads.failed))),
-        Series("p99 latency", "ms", moved(loads.by_second(outcomes, loads.p99_milliseconds))),
-    ]
 
 
 def _failures(failed: list[loads.Outcome]) -> Table:
