@@ -8,6 +8,7 @@ from bezant.contracts.fleet import TENANT_SERVICES
 from bezant.services.tenant.domain.steps import Kind
 from bezant.services.tenant.provisioning.aurora import names
 from bezant.services.tenant.provisioning.aurora.failures import WrongRegion
+from bezant.services.tenant.sagas import runner as runner_module
 
 from ..stores.aws import Fault
 from .conftest import Place, ended
@@ -214,6 +215,27 @@ async def test_shared_clusters_under_way_are_waited_for(shared: Place) -> None:
 
     await (await shared.provisioner()).provision_database(tenant_id, tier="shared", report=report)
     assert told[0].endswith(f"bezant-shared-{shared.model} is upgrading")
+
+
+async def test_a_cluster_is_not_thrown_away_for_an_outage_of_the_secret_store(
+    dedicated: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "_LONG_BACK_OFF_SECONDS", (0.01,))
+    tenant_id = await dedicated.new_tenant()
+    outage = Fault("secretsmanager.PutSecretValue", "AccessDeniedException", 403, times=1_000)
+
+    def begin(action: str) -> None:
+        if action == "CreateDBInstance" and not dedicated.aws.faults:
+            dedicated.aws.faults = [outage]
+
+    dedicated.aws.before = begin
+    runner = await dedicated.runner()
+    operation = await dedicated.begin(runner, tenant_id, Kind.ONBOARDING)
+    while outage.times == 1_000 or (await dedicated.step(tenant_id, "store_credentials"))["attempts"] < 7:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    outage.times = 0
+    await ended(runner)
+    assert await dedicated.status(operation) == "succeeded"
 
 
 async def test_secrets_of_a_failed_onboarding_are_gone(dedicated: Place) -> None:

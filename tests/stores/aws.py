@@ -214,6 +214,8 @@ class _Handler(BaseHTTPRequestHandler):
         scope = re.search(r"Credential=[^/]+/\d+/([a-z0-9-]+)/([a-z]+)/", self.headers.get("Authorization", ""))
         if scope is not None and scope[2] == "rds":
             self._rds(scope[1], dict(parse_qsl(body.decode(), keep_blank_values=True)))
+        elif fault := self.edge.fault_for(self.headers.get("X-Amz-Target", ""), after=False):
+            self._answer(fault.status, "application/x-amz-json-1.1", f'{{"__type": "{fault.code}"}}'.encode())
         else:
             self._answer(*self._forward(body))
 

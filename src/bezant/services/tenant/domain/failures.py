@@ -1,4 +1,4 @@
-"""Why a step of a saga is given up at once."""
+"""Why a step of a saga is given up at once, or tried for longer than others."""
 
 from typing import ClassVar
 
@@ -7,6 +7,10 @@ class GivenUp(RuntimeError):
     """Trying again now would not help. The message is for whoever watches: what happened and what to do about it."""
 
     code: ClassVar[str] = "given_up"
+
+
+class Passing(RuntimeError):
+    """It ends by itself, and may take minutes: an outage of AWS, credentials that are being renewed."""
 
 
 class FleetNotReady(GivenUp):

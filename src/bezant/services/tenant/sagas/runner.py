@@ -18,8 +18,9 @@ from bezant.contracts.identifiers import new_id
 from bezant.contracts.problems import Problem
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.failpoints import failpoint
+from bezant.foundation.secrets import SecretStoreUnavailable
 from bezant.foundation.telemetry.logging import mask
-from bezant.services.tenant.domain.failures import GivenUp
+from bezant.services.tenant.domain.failures import GivenUp, Passing
 from bezant.services.tenant.domain.steps import STEPS, Kind
 from bezant.services.tenant.provisioning.provisioner import Report
 from bezant.services.tenant.sagas.steps import QUERIES, Operation, Steps
@@ -28,7 +29,10 @@ _log = logging.getLogger(__name__)
 _RENEWALS_PER_LEASE = 3
 _ATTEMPTS = 5
 _BACK_OFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
-_UNDO_BACK_OFF_SECONDS = (*_BACK_OFF_SECONDS, 5.0, 10.0, 30.0)
+_LONG_BACK_OFF_SECONDS = (*_BACK_OFF_SECONDS, 5.0, 10.0, 30.0)
+_LONG_ATTEMPTS = 10
+"""Two minutes: what was made may have taken half an hour, and is not thrown away for a short outage."""
+_PASSING = (Passing, SecretStoreUnavailable)
 _SCAN_SECONDS = 1.0
 
 
@@ -156,9 +160,9 @@ class SagaRunner:
     async def _attempt(self, operation: Operation, position: int, step: str) -> str | None:
         """Do one step, again if it fails for a passing reason. Returns why it failed for good, or None."""
         reason = ""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_LONG_ATTEMPTS):
             if attempt:
-                await asyncio.sleep(_BACK_OFF_SECONDS[min(attempt - 1, len(_BACK_OFF_SECONDS) - 1)])
+                await asyncio.sleep(_LONG_BACK_OFF_SECONDS[min(attempt - 1, len(_LONG_BACK_OFF_SECONDS) - 1)])
             # The insert is fenced by nothing but the lease; `_hold` makes sure that it is ours.
             await self._hold(operation)
             parameters = {"id": operation.id, "position": position, "step": step}
@@ -175,7 +179,7 @@ class SagaRunner:
                 await self._control.execute(
                     QUERIES["finish_step"], {**parameters, "status": "failed", "error": reason[:500]}
                 )
-                if for_good:
+                if for_good or (attempt + 1 >= _ATTEMPTS and not isinstance(error, _PASSING)):
                     return reason
                 continue
             failpoint(f"{operation.kind}.after_{step}")
@@ -222,7 +226,7 @@ class SagaRunner:
                     reason = mask(str(error))
                     _log.warning("undoing %s of tenant %s failed: %s", step, operation.tenant_id, reason)
                     await report(f"undoing it has failed and is tried again: {reason}"[:500])
-                    await asyncio.sleep(_UNDO_BACK_OFF_SECONDS[min(attempt, len(_UNDO_BACK_OFF_SECONDS) - 1)])
+                    await asyncio.sleep(_LONG_BACK_OFF_SECONDS[min(attempt, len(_LONG_BACK_OFF_SECONDS) - 1)])
                     attempt += 1
             failpoint(f"{operation.kind}.after_undoing_{step}")
             await self._control.execute(

@@ -6,10 +6,10 @@ action's own page) and of the signing of requests.
 
 from typing import Final
 
-from bezant.services.tenant.domain.failures import GivenUp
+from bezant.services.tenant.domain.failures import GivenUp, Passing
 
 
-class AwsBusy(RuntimeError):
+class AwsBusy(Passing):
     """It may work in a moment. The message says what AWS said and, where something can be done, what."""
 
 
