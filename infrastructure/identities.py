@@ -15,7 +15,8 @@ SERVICES: Final = "bezant"
 OBSERVABILITY: Final = "bezant-observability"
 READ: Final = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")
 WRITE: Final = ("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:DeleteSecret",
-                "secretsmanager:TagResource")  # fmt: skip
+                "secretsmanager:TagResource", "secretsmanager:ReplicateSecretToRegions",
+                "secretsmanager:RemoveRegionsFromReplication")  # fmt: skip
 Identity = tuple[str, str]
 """A namespace and a service account."""
 

@@ -304,3 +304,29 @@ class TestMountedByKubernetes:
 
         monkeypatch.setattr(Path, "iterdir", iterdir)
         assert await store.read(NAME) == {"password": "2", "user": "b"}
+
+
+async def test_what_is_made_in_one_aws_region_is_read_in_the_other_and_goes_from_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        here = AwsSecretsManager(region="us-east-1", endpoint_url=None, replica_regions=["sa-east-1"])
+        there = AwsSecretsManager(region="sa-east-1", endpoint_url=None)
+        await here.write(NAME, {"password": "first"})
+        assert await there.read(NAME) == {"password": "first"}
+        await here.delete(NAME)
+        for store in (here, there):
+            with pytest.raises(SecretMissing):
+                await store.read(NAME)
+
+
+async def test_the_settings_name_the_regions_that_get_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        settings = Settings(secret_store="aws", aws_region="us-east-1", secret_replica_regions="sa-east-1,eu-west-1")
+        await open_secret_store(settings).write(NAME, {"password": PLANTED})
+        for region in ("sa-east-1", "eu-west-1"):
+            assert await AwsSecretsManager(region=region, endpoint_url=None).read(NAME) == {"password": PLANTED}

@@ -113,6 +113,16 @@ def _check(name: str, path: str, value: Any) -> Callable[[Templates], None]:
     return change
 
 
+def _in_one_region(made: Templates) -> None:
+    """Take the right to copy secrets from whoever makes them."""
+    for one in made[CLUSTER]["Resources"].values():
+        for policy in one.get("Properties", {}).get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if isinstance(statement["Action"], list):
+                    kept = [action for action in statement["Action"] if "ReplicateSecretToRegions" not in action]
+                    statement["Action"] = kept
+
+
 def _shared_key(made: Templates) -> None:
     """Encrypt a tenant's own cluster with the key of the others."""
     resources = [
@@ -258,5 +268,6 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "the tenant service deletes shared clusters": _account("tenant", "rds:DeleteDBCluster", "arn:aws:rds:us-east-1:1:cluster:bezant-*"),
     "the tenant service hands out roles": _account("tenant", "iam:PassRole", "arn:aws:iam::1:role/*"),
     "payment makes databases": _account("payment", "rds:CreateDBCluster", "arn:aws:rds:us-east-1:1:cluster:x"),
+    "secrets in one region": _in_one_region,
     "payment decrypts": _account("payment", "kms:Decrypt", "arn:aws:kms:us-east-1:1:key/*"),
 }  # fmt: skip

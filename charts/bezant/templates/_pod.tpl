@@ -11,6 +11,7 @@ BEZANT_KAFKA_SSL_CA_LOCATION: /etc/ssl/certs/ca-certificates.crt
 BEZANT_KAFKA_REPLICATION_FACTOR: {{ $values.region.kafkaReplicationFactor | quote }}
 BEZANT_SECRET_STORE: aws
 BEZANT_AWS_REGION: {{ $values.region.name }}
+BEZANT_SECRET_REPLICA_REGIONS: {{ join "," $values.region.secretReplicaRegions | quote }}
 BEZANT_LOG_LEVEL: {{ $values.logLevel }}
 {{- end }}
 

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     platform_secrets_dir: str | None = None
     aws_region: str | None = None
     aws_endpoint_url: str | None = None
+    # regions, with commas, to which AWS copies each secret that is made here, so that a fail-over finds it
+    secret_replica_regions: str = ""
 
     # tenant connection pools, per process
     pool_min_connections: int = Field(2, ge=1)

@@ -90,6 +90,7 @@ def _region(reader: _Reader, topology: Topology, region: Region) -> Values:
             "storeCidrs": [subnet.cidr for subnet in subnets if subnet.tier == "isolated"],
             "loadBalancerCidrs": [subnet.cidr for subnet in subnets if subnet.tier == "public"],
             "unreachableTolerationSeconds": int(region.cluster.unreachable_toleration_seconds),
+            "secretReplicaRegions": _secret_replicas(topology, region),
             "kafkaReplicationFactor": kafka.replication_factor if kafka else 0,
         },
         "pools": {
@@ -129,6 +130,14 @@ def _tenant_databases(topology: Topology, region: Region) -> Values:
         if dedicated.engine_version is not None:
             values["engineVersion"] = dedicated.engine_version
     return values
+
+
+def _secret_replicas(topology: Topology, region: Region) -> list[str]:
+    """Return the regions that need a copy of each secret made in this one."""
+    methods = {one.store: one.method for one in topology.recovery.stores}
+    if methods.get("secrets") != "replica_secrets":
+        return []
+    return [other.name for other in topology.regions if other.name != region.name]
 
 
 def _gateway(reader: _Reader, workload: Workload | None, place: str, balancer: Any) -> Values:

@@ -151,3 +151,17 @@ def check_decryption(templates: Templates, model: Topology) -> Iterator[str]:
             for part in decrypts:
                 if f"secretsmanager.{region.name}" not in str(part.get("Condition", {}).get("StringEquals")):
                     yield f"{region.name}: {one['ServiceAccount']} may decrypt anything"
+
+
+def check_secret_replicas(templates: Templates, model: Topology) -> Iterator[str]:
+    """Who makes secrets may have them copied to the other region, where a fail-over reads them."""
+    copied = {one.method for one in model.recovery.stores if one.store == "secrets"} == {"replica_secrets"}
+    for region, template in regions(templates, model, "cluster"):
+        roles = of_type(template, "IAM::Role")
+        for one in of_type(template, "EKS::PodIdentityAssociation").values():
+            role = roles[one["RoleArn"]["Fn::GetAtt"][0]]
+            for name in ("bezant/platform/x", "bezant/tenants/x/payment"):
+                may = all(_may(role, action, name) for action in ("ReplicateSecretToRegions",
+                                                                  "RemoveRegionsFromReplication"))  # fmt: skip
+                if _may(role, "CreateSecret", name) and copied and not may:
+                    yield f"{region.name}: what {one['ServiceAccount']} makes is in one region"

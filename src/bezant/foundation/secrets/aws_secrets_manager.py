@@ -6,7 +6,7 @@ on threads; the client itself is safe to share between them.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
@@ -18,6 +18,7 @@ from bezant.foundation.secrets.store import SecretMissing, SecretStoreUnavailabl
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import ReplicaRegionTypeTypeDef
 
 T = TypeVar("T")
 
@@ -27,9 +28,14 @@ class _Exists(Exception):
 
 
 class AwsSecretsManager:
-    """Secret store in one AWS region. Credentials come from the usual chain (Pod Identity on EKS)."""
+    """Secret store in one AWS region. Credentials come from the usual chain (Pod Identity on EKS).
 
-    def __init__(self, *, region: str | None, endpoint_url: str | None) -> None:
+    What is made here is copied to `replica_regions` by AWS, later values too. A copy is read there like any other
+    secret; it is written only after it was made to stand alone (docs/operations/failover.md).
+    """
+
+    def __init__(self, *, region: str | None, endpoint_url: str | None, replica_regions: Sequence[str] = ()) -> None:
+        self._replica_regions = list(replica_regions)
         self._client: SecretsManagerClient = boto3.client(
             "secretsmanager",
             region_name=region,
@@ -71,14 +77,35 @@ class AwsSecretsManager:
             await self._call(name, lambda: self._client.put_secret_value(SecretId=name, SecretString=text))
         except SecretMissing:
             try:
-                await self._call(name, lambda: self._client.create_secret(Name=name, SecretString=text))
+                await self._create(name, text)
             except _Exists:
                 # Another process created it at the same moment; the later value stands.
                 await self._call(name, lambda: self._client.put_secret_value(SecretId=name, SecretString=text))
 
+    async def _create(self, name: str, text: str) -> None:
+        replicas: list[ReplicaRegionTypeTypeDef] = [{"Region": region} for region in self._replica_regions]
+        if replicas:
+            await self._call(
+                name,
+                lambda: self._client.create_secret(Name=name, SecretString=text, AddReplicaRegions=replicas),
+            )
+        else:
+            await self._call(name, lambda: self._client.create_secret(Name=name, SecretString=text))
+
+    async def _remove_copies(self, name: str) -> None:
+        """Remove the copies that there are: AWS deletes no secret that has some."""
+        described = await self._call(name, lambda: self._client.describe_secret(SecretId=name))
+        regions = [copy["Region"] for copy in described.get("ReplicationStatus", ()) if "Region" in copy]
+        if regions:
+            await self._call(
+                name,
+                lambda: self._client.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=regions),
+            )
+
     async def delete(self, name: str) -> None:
         """See `SecretStore.delete`. Without a recovery window: the credential itself is dropped at the same time."""
         try:
+            await self._remove_copies(name)
             await self._call(name, lambda: self._client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True))
         except SecretMissing:
             return

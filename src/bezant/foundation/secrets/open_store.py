@@ -22,7 +22,10 @@ def _open(settings: Settings) -> SecretStore:
         # boto3 costs 0.2 s to import, which only the processes that use it should pay
         from bezant.foundation.secrets.aws_secrets_manager import AwsSecretsManager  # noqa: PLC0415
 
-        return AwsSecretsManager(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url)
+        replicas = [region for region in settings.secret_replica_regions.split(",") if region]
+        return AwsSecretsManager(
+            region=settings.aws_region, endpoint_url=settings.aws_endpoint_url, replica_regions=replicas
+        )
     if settings.secret_store == "kubernetes":
         from bezant.foundation.secrets.kubernetes_files import KubernetesFiles  # noqa: PLC0415
 
