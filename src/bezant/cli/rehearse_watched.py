@@ -1,6 +1,7 @@
 """Run a rehearsal on real processes, and draw it while it runs."""
 
 import asyncio
+import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
@@ -35,12 +36,22 @@ class Rehearsal(Protocol[Result_co]):
 def watched(service: str, rehearsal: Rehearsal[Result], *, as_json: bool) -> Result:
     """Run it and return what it has found, its last picture left on the terminal. Exits 2 when it is impossible."""
     picture = Picture(service)
+
+    async def until_told_to_end() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        # as by Ctrl-C: the platform is stopped and its data deleted
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await rehearsal(told=picture.told, prepared=picture.follow)
+
     try:
         with Live(console=errors, refresh_per_second=8, transient=True, get_renderable=picture.draw):
-            found = asyncio.run(rehearsal(told=picture.told, prepared=picture.follow))
+            found = asyncio.run(until_told_to_end())
     except _UNUSABLE as error:
         errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
+    except asyncio.CancelledError as error:
+        raise typer.Exit(128 + signal.SIGTERM) from error
     if not as_json:
         console.print(picture.last())
     return found
