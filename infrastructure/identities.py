@@ -36,6 +36,8 @@ def identities(
             found[(SERVICES, service.name)] = [
                 _allow((*READ, *WRITE), arns.secrets("bezant/tenants/*", "bezant/administrator/t-*")),
                 _allow(READ, arns.secrets(administrators)),
+                # whose secrets are left over (`bezant admin orphans`); a list has no resource to name
+                _allow(("secretsmanager:ListSecrets",), ["*"]),
                 _decrypt(arns, administrators),
                 *provisioning(topology, arns),
             ]

@@ -17,7 +17,7 @@ from infrastructure.encryption import encryption_key
 from infrastructure.roles import service_role
 
 INTERFACE_ENDPOINTS: Final = (
-    "secretsmanager", "kms", "sts", "eks", "eks-auth", "ec2", "ecr.api", "ecr.dkr", "elasticloadbalancing",
+    "secretsmanager", "kms", "rds", "sts", "eks", "eks-auth", "ec2", "ecr.api", "ecr.dkr", "elasticloadbalancing",
     "autoscaling", "logs", "monitoring", "xray",
 )  # fmt: skip
 """What pods and nodes ask of AWS, so that it does not go through the NAT gateways."""

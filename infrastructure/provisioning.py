@@ -24,6 +24,8 @@ def provisioning(topology: Topology, arns: Arns) -> list[Statement]:
     own = [arns.of("rds", f"{kind}:{OWN}", region=region) for region in regions
            for kind in ("cluster", "db", "cluster-snapshot")]  # fmt: skip
     used = [arns.of("rds", f"{kind}:*", region=region) for region in regions for kind in ("subgrp", "cluster-pg")]
+    keys = [arns.of("kms", "key/*", region=region) for region in regions]
+    through_rds = {"kms:ViaService": [f"rds.{region}.amazonaws.com" for region in regions]}
     return [
         {"Effect": "Allow", "Action": list(_LOOK), "Resource": "*"},
         {
@@ -35,12 +37,16 @@ def provisioning(topology: Topology, arns: Arns) -> list[Statement]:
         {"Effect": "Allow", "Action": ["rds:CreateDBCluster"], "Resource": used},
         {
             "Effect": "Allow",
-            "Action": ["kms:CreateGrant", "kms:DescribeKey"],
-            "Resource": [arns.of("kms", "key/*", region=region) for region in regions],
-            "Condition": {
-                "StringEquals": {"kms:ViaService": [f"rds.{region}.amazonaws.com" for region in regions]},
-                "Bool": {"kms:GrantIsForAWSResource": "true"},
-            },
+            "Action": ["kms:DescribeKey"],
+            "Resource": keys,
+            "Condition": {"StringEquals": through_rds},
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["kms:CreateGrant"],
+            "Resource": keys,
+            # a request to describe a key has no such condition key, and would be refused by it
+            "Condition": {"StringEquals": through_rds, "Bool": {"kms:GrantIsForAWSResource": "true"}},
         },
         {
             "Effect": "Allow",

@@ -120,7 +120,7 @@ def _is_harmed(outcome: Outcome, seen: Rehearsed) -> bool:
         case "latency":
             return outcome.seconds * 1000 > seen.canary.analysis.p99_latency_limit_milliseconds
         case "declines":
-            return outcome.told == "declined"
+            return outcome.kind == "payment" and outcome.told == "declined"
         case _:
             return outcome.is_failed
 

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import structs
 
 from bezant.rehearsal.chaos import RECOVERY_SECONDS, Course, Inflicted
-from bezant.rehearsal.load import Outcome, by_second, failed, p99_milliseconds, percentile
+from bezant.rehearsal.load import LEAST_SUCCESSFUL, Outcome, by_second, failed, p99_milliseconds, percentile
 from bezant.rehearsal.report import Event, Figure, Lane, Promise, Report, Series, Span, State, Table, Timeline
 from bezant.rehearsal.report_numbers import duration_text, number_text
 
@@ -57,6 +57,9 @@ def _promises(inflicted: Iterable[Inflicted]) -> Iterator[Promise]:
         "; ".join(wrong) if wrong else f"{len(missing)} payments missing",
     )  # fmt: skip
     untouched = [outcome for one in rounds for outcome in one.untouched]
+    paid = [outcome for outcome in untouched if outcome.kind == "payment"]
+    share = sum(outcome.is_success for outcome in paid) / len(paid) if paid else 0.0
+    yield Promise("The load moves money", share >= LEAST_SUCCESSFUL, f"{share:.1%} of the payments outside the faults")
     bad = sum(outcome.is_failed for outcome in untouched)
     percent = 100 * bad / max(1, len(untouched))
     yield Promise(

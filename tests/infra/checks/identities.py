@@ -12,7 +12,9 @@ from bezant.topology.model.deployment import Topology
 
 from .templates import Templates, listed, of_type, regions, statements, text
 
-_KNOWS_NO_RESOURCE: Final = re.compile(r"xray:|(ec2|autoscaling|elasticloadbalancing|rds):(Describe|Get|List)")
+_KNOWS_NO_RESOURCE: Final = re.compile(
+    r"xray:|secretsmanager:ListSecrets$|(ec2|autoscaling|elasticloadbalancing|rds):(Describe|Get|List)"
+)
 ROOT: Final = Path(__file__).parents[3]
 
 
