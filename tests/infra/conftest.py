@@ -1,6 +1,5 @@
 """The templates of the production model, made once for a run."""
 
-import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from infrastructure.app import build
 from bezant.topology.loading import load_model
 from bezant.topology.model.deployment import Topology
 
-from .checks.templates import COUNTS, PARTS, Templates
+from .checks.templates import COUNTS, Templates, templates_in
 
 
 @pytest.fixture(scope="session")
@@ -29,15 +28,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory, model: Topology) -> Path:
 @pytest.fixture(scope="session")
 def templates(assembly: Path, model: Topology) -> Callable[[], Templates]:
     """Return what makes fresh copies of the templates, which a test may change."""
-    read = {
-        f"{region.name}/{part}": json.loads(
-            (assembly / f"Bezant-{region.name}-{part}.template.json").read_text("utf-8")
-        )
-        for region in model.regions
-        for part in PARTS
-    }
-    dns = f"{model.primary.name}/dns"
-    read[dns] = json.loads((assembly / f"Bezant-{dns.replace('/', '-')}.template.json").read_text("utf-8"))
+    read = templates_in(assembly, model)
     kept = pickle.dumps(read)
     return lambda: pickle.loads(kept)
 

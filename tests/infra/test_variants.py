@@ -13,7 +13,7 @@ from bezant.topology.loading import load_model, topology_of
 from bezant.topology.model.deployment import Topology
 
 from .checks import CHECKS
-from .checks.templates import Templates, of_type, only, statements, text
+from .checks.templates import Templates, of_type, only, statements, templates_in, text
 
 SPLUNK = {
     "endpoint": "https://http-inputs-firehose-example.splunkcloud.com:443",
@@ -64,6 +64,26 @@ def test_serverless_instances_scale_between_what_the_model_says(changed: Templat
         classes = {instance["DBInstanceClass"] for instance in of_type(template, "RDS::DBInstance").values()
                    if instance["DBClusterIdentifier"]["Ref"] == name}  # fmt: skip
         assert (classes == {"db.serverless"}) is own
+
+
+def test_where_the_tenant_service_makes_tenants_clusters_the_stacks_make_none_and_what_they_need(
+    tmp_path: Path,
+) -> None:
+    document: Any = load_model("production").model_dump(mode="json")
+    for region in document["regions"]:
+        for tier in region["aurora"]:
+            if tier["tier"] == "dedicated":
+                tier.update(clusters=0, writers_by_zone={}, storage_gigabytes=0, backup_gigabytes=0)
+    directory = tmp_path / "cdk.out"
+    model = topology_of(document, source="without")
+    build(model, outdir=str(directory)).synth()
+    templates = templates_in(directory, model)
+    template = templates["us-east-1/databases"]
+    made = {one["DBClusterIdentifier"] for one in of_type(template, "RDS::DBCluster").values()}
+    assert not any("dedicated" in name for name in made)
+    assert {"SubnetGroup", "KmsKeyId", "MonitoringRoleArn", "ParameterGroup"} <= set(template["Outputs"])
+    for name, check in CHECKS.items():
+        assert list(check(templates, model)) == [], name
 
 
 def test_a_group_on_spot_brings_the_queue_of_interruptions_and_its_reader(changed: Templates) -> None:

@@ -1,6 +1,8 @@
 """Templates, and what every check asks of them."""
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from bezant.topology.model.deployment import Topology
@@ -26,6 +28,15 @@ def only(template: Template, kind: str) -> dict[str, Any]:
     """Return the properties of the one resource of a type. Raises `ValueError` if there is none or another one."""
     (one,) = of_type(template, kind).values()
     return one
+
+
+def templates_in(assembly: Path, model: Topology) -> Templates:
+    """Return the templates of a synthesised model, by region and part."""
+    named = [f"{region.name}/{part}" for region in model.regions for part in PARTS] + [f"{model.primary.name}/dns"]
+    return {
+        name: json.loads((assembly / f"Bezant-{name.replace('/', '-')}.template.json").read_text("utf-8"))
+        for name in named
+    }
 
 
 def regions(templates: Templates, model: Topology, part: str) -> Iterator[tuple[Region, Template]]:
