@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import IO, Self
 
@@ -185,14 +186,15 @@ class LocalPlatform:
         Raises TimeoutError.
         """
         deadline = time.monotonic() + timeout_seconds
-        for status in self._client.watch(control.Watch(), timeout_seconds):
-            ready = {process.name: process for process in status.processes if process.ready}
-            if name is None and status.state is PlatformState.READY:
-                return
-            if name is not None and name in ready and ready[name].pid != not_pid:
-                return
-            if time.monotonic() > deadline:
-                break
+        with suppress(StartFailed):  # nothing changed for so long
+            for status in self._client.watch(control.Watch(), timeout_seconds):
+                ready = {process.name: process for process in status.processes if process.ready}
+                if name is None and status.state is PlatformState.READY:
+                    return
+                if name is not None and name in ready and ready[name].pid != not_pid:
+                    return
+                if time.monotonic() > deadline:
+                    break
         raise TimeoutError(f"{name or 'the platform'} was not ready within {timeout_seconds:.0f} s")
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bezant.local import log_files
 from bezant.local.administration import make_admin_key, settings_of
 from bezant.local.errors import PlatformError
 from bezant.local.gateway import cluster_name
@@ -26,9 +27,10 @@ from bezant.local.wire import http_request
 from bezant.rehearsal import versions
 from bezant.rehearsal.load import Customer, furnish
 from bezant.rehearsal.report import Lane, Span, State
-from bezant.rehearsal.versions import Version
+from bezant.rehearsal.versions import Version, VersionUnusable
 
 _READY_WITHIN_SECONDS: Final = 60.0
+_LOG_LINES: Final = 8
 _SHOWN_AS: Final = {
     ProcessState.WAITING: State.STARTING,
     ProcessState.PREPARING: State.STARTING,
@@ -37,6 +39,10 @@ _SHOWN_AS: Final = {
     ProcessState.BACKING_OFF: State.DOWN,
     ProcessState.STOPPING: State.DRAINING,
 }
+
+
+class NeverReady(VersionUnusable):
+    """A replica of the version did not become ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +162,19 @@ class Fleet:
         return replica.name
 
     async def wait_ready(self, name: str, *, in_gateway: int) -> None:
-        """Return when it is ready and the gateway sends requests to so many of its arm. Raises TimeoutError."""
-        await asyncio.to_thread(self.platform.wait_ready, name, timeout_seconds=_READY_WITHIN_SECONDS)
+        """Return when it is ready and the gateway sends requests to so many of its arm.
+
+        Raises `NeverReady` with the end of its log, `TimeoutError` when only the gateway does not follow.
+        """
+        try:
+            await asyncio.to_thread(self.platform.wait_ready, name, timeout_seconds=_READY_WITHIN_SECONDS)
+        except TimeoutError as error:
+            log = self.platform.directory.log(name)
+            tail = "\n".join(await asyncio.to_thread(log_files.last_lines, log, _LOG_LINES))
+            raise NeverReady(
+                f"{name} was not ready within {_READY_WITHIN_SECONDS:.0f} s, so that nothing was taken away from the "
+                f"stable version. Its log ends with:\n{tail}"
+            ) from error
         cluster = cluster_name(self.service, self._arms.get(name, STABLE))
         async with asyncio.timeout(_READY_WITHIN_SECONDS):
             while (await healthy_replicas(self.platform.options.ports)).get(cluster, 0) < in_gateway:  # noqa: ASYNC110

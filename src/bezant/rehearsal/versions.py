@@ -83,7 +83,8 @@ def _from_wheel(wheel: Path, directory: Path) -> Version:
         raise VersionUnusable(f"{wheel} is not a wheel of Bezant")
     python = _environment(directory, shared=False)
     _run([sys.executable, "-m", "pip", "--python", str(python), "install", "-q", str(wheel)], "install the wheel")
-    return Version(found[1], python, wheel.name, needs_migration=True)
+    label = found[1] if found[1] != bezant.__version__ else f"{found[1]}+wheel"
+    return Version(label, python, wheel.name, needs_migration=True)
 
 
 def _from_git(reference: str, directory: Path, checkout: Path) -> Version:
