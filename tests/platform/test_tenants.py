@@ -255,6 +255,20 @@ class TestRotation:
                 password=before[f"tenant_{fresh.id}_db_password"],
             )  # fmt: skip
 
+    async def test_a_request_repeated_under_its_key_is_one_rotation(
+        self, admin: BezantClient, fresh: TestTenant, other_tenant: TestTenant
+    ) -> None:
+        key, path = str(uuid4()), f"/v1/tenants/{fresh.id}/rotate-credentials"
+        begun = await asyncio.gather(*(admin.post(path, key=key) for _ in range(5)))
+        assert (await _finished(admin, fresh.id, "rotation"))["status"] == "succeeded"
+        begun.append(await admin.post(path, key=key))
+        assert {operation["id"] for operation in begun} == {begun[0]["id"]}
+        assert begun[-1]["status"] == "succeeded"
+        other = admin.post(f"/v1/tenants/{other_tenant.id}/rotate-credentials", key=key)
+        assert await _refused(other) == (422, "idempotency_key_reused")
+        assert (await admin.post(path))["id"] != begun[0]["id"]
+        assert (await _finished(admin, fresh.id, "rotation"))["status"] == "succeeded"
+
 
 class TestPolicies:
     async def test_policies_and_the_rate_limit_are_replaced(self, admin: BezantClient, fresh: TestTenant) -> None:

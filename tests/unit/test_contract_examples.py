@@ -27,7 +27,7 @@ def examples() -> Iterator[Any]:
                     yield pytest.param(content, id=f"{method.upper()} {path} {part}")
 
 
-@pytest.mark.parametrize("content", examples())
+@pytest.mark.parametrize("content", list(examples()))
 def test_an_example_is_one_of_its_schema(content: dict[str, Any]) -> None:
     schema = {**content["schema"], "components": API["components"]}
     Draft202012Validator(schema, format_checker=FormatChecker()).validate(content["example"])

@@ -63,6 +63,20 @@ async def required_key(
     return checked_key(idempotency_key)
 
 
+async def optional_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            max_length=_MAX_KEY_CHARACTERS,
+            description="A value of your choice, the same for every attempt at this request. With it the request takes "
+            "effect once, and every repetition gets what the first one made; without it every request counts.",
+        ),
+    ] = None,
+) -> str | None:
+    """Return the request's Idempotency-Key if it has one, as a dependency of a route. Raises `InvalidRequest`."""
+    return None if idempotency_key is None else checked_key(idempotency_key)
+
+
 def fingerprint(method: str, path: str, body: bytes) -> bytes:
     """Return the SHA-256 of method, path and body. The order of keys and white space in the body do not count."""
     try:

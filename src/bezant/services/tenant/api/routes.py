@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from bezant.contracts.card_numbers import refuse_card_numbers
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.http import Page, caller_of, decode_cursor, encode_cursor, page_limit, require
-from bezant.foundation.idempotency import fingerprint, required_key
+from bezant.foundation.idempotency import fingerprint, optional_key, required_key
 from bezant.foundation.identity.api_keys import Caller
 from bezant.foundation.internal_calls import InternalCalls
 from bezant.services.tenant.api.schemas import (
@@ -129,12 +129,12 @@ def tenant_routes(
     @router.get("/v1/tenants/{tenant_id}/onboarding")
     async def onboarding(tenant_id: UUID, caller: PlatformReader) -> OperationAnswer:
         """Return the onboarding's steps with their times."""
-        return _operation(await read_tenants.get_operation(control, tenant_id, Kind.ONBOARDING))
+        return _operation(await read_tenants.get_latest_operation(control, tenant_id, Kind.ONBOARDING))
 
     @router.get("/v1/tenants/{tenant_id}/operations/{kind}")
     async def operation(tenant_id: UUID, kind: Kind, caller: PlatformReader) -> OperationAnswer:
         """Return the latest onboarding, rotation or offboarding with its steps."""
-        return _operation(await read_tenants.get_operation(control, tenant_id, kind))
+        return _operation(await read_tenants.get_latest_operation(control, tenant_id, kind))
 
     @router.post("/v1/tenants/{tenant_id}/suspend")
     async def suspend(tenant_id: UUID, caller: PlatformWriter) -> TenantAnswer:
@@ -160,17 +160,19 @@ def tenant_routes(
         return _tenant(await read_tenants.get_tenant(control, tenant_id))
 
     @router.post("/v1/tenants/{tenant_id}/rotate-credentials", status_code=202)
-    async def rotate(tenant_id: UUID, caller: PlatformWriter) -> OperationAnswer:
+    async def rotate(
+        tenant_id: UUID, caller: PlatformWriter, key: Annotated[str | None, Depends(optional_key)]
+    ) -> OperationAnswer:
         """Give every service a new database credential for this tenant, without interrupting it."""
-        await rotate_credentials(control, runner, tenant_id, actor=caller.actor)
-        return _operation(await read_tenants.get_operation(control, tenant_id, Kind.ROTATION))
+        operation_id = await rotate_credentials(control, runner, tenant_id, actor=caller.actor, key=key)
+        return _operation(await read_tenants.get_operation(control, tenant_id, operation_id))
 
     @router.delete("/v1/tenants/{tenant_id}", status_code=202)
     async def close(tenant_id: UUID, caller: Admin) -> OperationAnswer:
         """Close a suspended tenant in which no money is left, and remove its data."""
         await close_tenant(control, runner, internal, tenant_id, actor=caller.actor)
         announce()
-        return _operation(await read_tenants.get_operation(control, tenant_id, Kind.OFFBOARDING))
+        return _operation(await read_tenants.get_latest_operation(control, tenant_id, Kind.OFFBOARDING))
 
     return router
 

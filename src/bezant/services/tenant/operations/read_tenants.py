@@ -42,7 +42,7 @@ class StepState:
 
 @dataclass(frozen=True, slots=True)
 class OperationState:
-    """The latest operation of a kind."""
+    """An operation on a tenant, with its steps."""
 
     id: UUID
     kind: str
@@ -67,14 +67,26 @@ async def list_tenants(control: ControlDatabase, *, after: UUID | None, limit: i
     return [Tenant(*row) for row in rows]
 
 
-async def get_operation(control: ControlDatabase, tenant_id: UUID, kind: Kind) -> OperationState:
+async def get_latest_operation(control: ControlDatabase, tenant_id: UUID, kind: Kind) -> OperationState:
     """Return the tenant's latest operation of a kind with every step. Raises `NotFound`."""
     row = await control.fetch_one(QUERIES["latest_operation"], {"tenant_id": tenant_id, "kind": kind.value})
     if row is None:
         raise NotFound(f"there is no {kind.value} of a tenant {tenant_id}")
+    return await _with_steps(control, row)
+
+
+async def get_operation(control: ControlDatabase, tenant_id: UUID, operation_id: UUID) -> OperationState:
+    """Return one operation of the tenant with every step. Raises `NotFound`."""
+    row = await control.fetch_one(QUERIES["get_operation"], {"tenant_id": tenant_id, "id": operation_id})
+    if row is None:
+        raise NotFound(f"there is no operation {operation_id} of a tenant {tenant_id}")
+    return await _with_steps(control, row)
+
+
+async def _with_steps(control: ControlDatabase, row: tuple[Any, ...]) -> OperationState:
     stored = {step[0]: step for step in await control.fetch_all(QUERIES["operation_steps"], {"id": row[0]})}
     steps = []
-    for position, name in enumerate(STEPS[kind]):
+    for position, name in enumerate(STEPS[Kind(row[1])]):
         if position in stored:
             _, _, status, attempts, started_at, finished_at, error, progress = stored[position]
             steps.append(StepState(name, status, attempts, started_at, finished_at, error, progress))

@@ -54,9 +54,17 @@ class SagaRunner:
         self._holder = control.settings.instance_id
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def insert(self, connection: Any, tenant_id: UUID, kind: Kind, request: dict[str, Any]) -> Operation:
+    async def insert(
+        self,
+        connection: Any,
+        tenant_id: UUID,
+        kind: Kind,
+        request: dict[str, Any],
+        *,
+        operation_id: UUID | None = None,
+    ) -> Operation:
         """Write an operation, leased to this process, in the caller's transaction; `start` it after the commit."""
-        operation = Operation(new_id(), tenant_id, kind, request)
+        operation = Operation(operation_id or new_id(), tenant_id, kind, request)
         await connection.execute(
             QUERIES["insert_operation"],
             {

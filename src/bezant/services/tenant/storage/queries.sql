@@ -179,6 +179,11 @@ FROM control.operation_steps WHERE operation_id = %(id)s ORDER BY position
 SELECT id, kind, status, error, created_at, finished_at FROM control.operations
 WHERE tenant_id = %(tenant_id)s AND kind = %(kind)s ORDER BY created_at DESC LIMIT 1
 
+-- name: get_operation
+-- One operation of a tenant.
+SELECT id, kind, status, error, created_at, finished_at FROM control.operations
+WHERE tenant_id = %(tenant_id)s AND id = %(id)s
+
 -- name: begin_step
 -- A step begins, or begins again.
 INSERT INTO control.operation_steps (operation_id, position, step, status)
