@@ -38,7 +38,7 @@ class _History:
 
 
 def _report(*inflicted: Inflicted) -> Report:
-    course = Course(Plan(), inflicted, cast(Any, _History()), 125.0)
+    course = Course(Plan(tuple(FAULTS)), inflicted, cast(Any, _History()), 125.0)
     return report_of(course, started_at="2026-11-23T20:00:00+00:00", duration_seconds=125)
 
 

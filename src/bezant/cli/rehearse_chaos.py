@@ -19,7 +19,8 @@ Names = Annotated[
 ]
 Seconds = Annotated[float, typer.Option("--seconds", min=1, max=60, help="How long each fault is kept up")]
 Target = Annotated[
-    str | None, typer.Option(help="The process to kill, pause or slow, or the zone to lose, in place of the usual one")
+    str | None,
+    typer.Option(help="The process to kill, pause, slow or cut off, or the zone to lose, in place of the usual one"),
 ]
 KeptIn = Annotated[
     Path | None, typer.Option("--data-dir", help="Keep the platform's data and logs here; deleted without it")
@@ -45,14 +46,18 @@ def chaos(
     if unknown:
         known = ", ".join(FAULTS)
         raise typer.BadParameter(f"there is no fault {unknown[0]!r}; the faults are {known}", param_hint="--fault")
+    left_out = {name: why for name in fault or FAULTS if (why := FAULTS[name].why_impossible()) is not None}
+    for name in left_out.keys() & set(fault or ()):
+        raise typer.BadParameter(f"{name} cannot be rehearsed: {left_out[name]}", param_hint="--fault")
     plan = Plan(
-        faults=tuple(fault or FAULTS),
+        faults=tuple(name for name in fault or FAULTS if name not in left_out),
         hold_seconds=seconds,
         requests_per_second=rate,
         tenants=tenants,
         replicas=replicas,
         target=target,
         data_dir=None if data_dir is None else data_dir.absolute(),
+        left_out=left_out,
     )
     untargeted = [name for name in plan.faults if not FAULTS[name].takes_a_target]
     if target is not None and untargeted:

@@ -28,7 +28,9 @@ def base_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
-def _die_with(parent: int, orphan_signal: signal.Signals) -> Callable[[], None]:
+def die_with(parent: int, orphan_signal: signal.Signals) -> Callable[[], None]:
+    """Return what a child calls between fork and exec, so that it ends by this signal when its parent does."""
+
     def in_child() -> None:
         _prctl(_PR_SET_PDEATHSIG, int(orphan_signal))
         if os.getppid() != parent:  # the parent died between fork and prctl
@@ -94,7 +96,7 @@ def start(
             user=account.uid if account is not None and drop else None,
             group=account.gid if account is not None and drop else None,
             extra_groups=[] if drop else None,
-            preexec_fn=_die_with(os.getpid(), orphan_signal),  # noqa: PLW1509  one thread starts children
+            preexec_fn=die_with(os.getpid(), orphan_signal),  # noqa: PLW1509  one thread starts children
         )
     finally:
         os.close(descriptor)

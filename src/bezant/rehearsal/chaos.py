@@ -6,7 +6,7 @@ platform says that it is whole again, and some seconds longer; then what was ack
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -38,13 +38,15 @@ _SETTINGS: Final = {
 class Plan:
     """Which faults to inflict, for how long, under how much load."""
 
-    faults: tuple[str, ...] = tuple(FAULTS)
+    faults: tuple[str, ...]
     hold_seconds: float = 4.0
     requests_per_second: float = 40.0
     tenants: int = 3
     replicas: int = 2
     target: str | None = None
     data_dir: Path | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Faults that this machine cannot inflict, and why."""
 
 
 @dataclass(slots=True)
@@ -160,54 +162,66 @@ async def rehearse(plan: Plan, *, told: Callable[[str], None] = lambda _: None) 
         environment=_SETTINGS,
         told=told,
     ) as fleet:
-        began = time.monotonic()
-
-        def seconds() -> float:
-            return time.monotonic() - began
-
-        history = ProcessHistory(fleet.platform, seconds)
+        rounds = _Rounds(plan, fleet, told)
+        history = ProcessHistory(fleet.platform, rounds.seconds)
         history.follow()
-        inflicted = []
-        for name in plan.faults:
-            inflicted.append(await _inflict(FAULTS[name], plan, fleet, seconds, told))
-        return Course(plan, tuple(inflicted), history, seconds())
+        inflicted = [await rounds.one(FAULTS[name]) for name in plan.faults]
+        return Course(plan, tuple(inflicted), history, rounds.seconds())
 
 
-async def _inflict(
-    fault: Fault, plan: Plan, fleet: Fleet, seconds: Callable[[], float], told: Callable[[str], None]
-) -> Inflicted:
-    platform, (hit, *others) = fleet.platform, fleet.tenants
-    target = plan.target if fault.takes_a_target else None
-    scene = Scene(platform, hit, plan.hold_seconds, target)
-    share = plan.requests_per_second / len(fleet.tenants)
-    loads = [
-        Load(platform.url, [hit], requests_per_second=share),
-        Load(platform.url, others, requests_per_second=share * len(others), seed=2),
-    ]
-    load_began = seconds()
-    try:
-        for load in loads:
-            await load.start()
-        await asyncio.sleep(CALM_SECONDS)
-        told(f"{fault.name}: inflicted for {plan.hold_seconds:g} s at the most")
-        began = seconds()
-        async with fault.inflict(scene):
-            pass
-        lifted = seconds()
-        is_whole = await scene.whole(WHOLE_WITHIN_SECONDS)
-        whole = seconds()
-        await asyncio.sleep(CALM_SECONDS)
-    finally:
-        for load in loads:
-            await load.stop()
-    told(f"{fault.name}: comparing what was acknowledged with what is there")
-    unanswered, ledger = await _judged(loads)
-    audited = await _audit(platform.url, fleet.tenants)
-    shifted = [tuple(one._replace(at_seconds=one.at_seconds + load_began) for one in load.outcomes) for load in loads]
-    return Inflicted(
-        fault, tuple(scene.hurt), load_began, began, lifted, whole, is_whole, shifted[0], shifted[1], unanswered,
-        ledger, audited,
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Rounds:
+    """What all faults of a rehearsal have in common."""
+
+    plan: Plan
+    fleet: Fleet
+    told: Callable[[str], None]
+    began: float = field(default_factory=time.monotonic)
+
+    def seconds(self) -> float:
+        """Return the seconds since the rehearsal began."""
+        return time.monotonic() - self.began
+
+    async def one(self, fault: Fault) -> Inflicted:
+        """Inflict one fault under load and judge what became of every payment."""
+        target = self.plan.target if fault.takes_a_target else None
+        scene = Scene(self.fleet.platform, self.fleet.tenants[0], self.plan.hold_seconds, target)
+        async with fault.prepared(scene):
+            return await self._under_load(fault, scene)
+
+    async def _under_load(self, fault: Fault, scene: Scene) -> Inflicted:
+        plan, url, (hit, *others) = self.plan, self.fleet.platform.url, self.fleet.tenants
+        share = plan.requests_per_second / len(self.fleet.tenants)
+        loads = [
+            Load(url, [hit], requests_per_second=share),
+            Load(url, others, requests_per_second=share * len(others), seed=2),
+        ]
+        load_began = self.seconds()
+        try:
+            for load in loads:
+                await load.start()
+            await asyncio.sleep(CALM_SECONDS)
+            self.told(f"{fault.name}: inflicted for {plan.hold_seconds:g} s at the most")
+            began = self.seconds()
+            async with fault.inflict(scene):
+                pass
+            lifted = self.seconds()
+            is_whole = await scene.whole(WHOLE_WITHIN_SECONDS)
+            whole = self.seconds()
+            await asyncio.sleep(CALM_SECONDS)
+        finally:
+            for load in loads:
+                await load.stop()
+        self.told(f"{fault.name}: comparing what was acknowledged with what is there")
+        unanswered, ledger = await _judged(loads)
+        audited = await _audit(url, self.fleet.tenants)
+        shifted = [
+            tuple(one._replace(at_seconds=one.at_seconds + load_began) for one in load.outcomes) for load in loads
+        ]
+        return Inflicted(
+            fault, tuple(scene.hurt), load_began, began, lifted, whole, is_whole, shifted[0], shifted[1], unanswered,
+            ledger, audited,
+        )  # fmt: skip
 
 
 async def _judged(loads: Sequence[Load]) -> tuple[int, Ledger]:

@@ -28,8 +28,12 @@ def report_of(course: Course, *, started_at: str, duration_seconds: float) -> Re
             "each kept up for": f"{plan.hold_seconds:g} s",
             "load": f"{plan.requests_per_second:g} requests a second on {plan.tenants} tenants",
             "replicas of each service": str(plan.replicas),
-            "not rehearsed": "a process cut off from its peers alone: all platforms of a machine share its loopback "
-            "device; the fail-over of a database writer: there is one PostgreSQL, which comes back",
+            "not rehearsed": "; ".join(
+                [
+                    "the fail-over of a database writer: there is one PostgreSQL, which comes back",
+                    *(f"{name}: {why}" for name, why in plan.left_out.items()),
+                ]
+            ),
         },
         promises=list(_promises(inflicted)),
         figures=list(_figures(inflicted)),

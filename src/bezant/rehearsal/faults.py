@@ -1,23 +1,27 @@
 """Faults that a rehearsal inflicts on a running platform, each lifted again when its time is over.
 
-All are real: signals to processes, refused and dropped connections. What would need the machine's network (cutting one
-process off from the others) is not done here, since every platform of a machine shares the loopback device; packets are
-dropped on the way to a tenant's database instead, by a proxy that the tenant is placed behind.
+All are real: signals to processes, refused and dropped connections, a process in a network of its own whose cable is
+pulled. Packets are dropped on the way to a tenant's database by a proxy that the tenant is placed behind.
 """
 
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from msgspec import structs
+
 from bezant.contracts.fleet import SERVICES
 from bezant.foundation.secrets.encrypted_files import EncryptedFiles
+from bezant.local.errors import InvalidOptions
+from bezant.local.plan import AddedReplica
 from bezant.local.platform import LocalPlatform
 from bezant.local.ports import HOST
 from bezant.local.superuser import allow_connections, end_sessions, rows
 from bezant.local.zones import ZONES
+from bezant.rehearsal import cable_process, own_network
 from bezant.rehearsal.load import Customer
 from bezant.rehearsal.tcp_proxy import Mode, TcpProxy
 
@@ -69,6 +73,14 @@ class Scene:
 Inflict = Callable[[Scene], AbstractAsyncContextManager[None]]
 
 
+def _as_it_is(_scene: Scene) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
+def _always_possible() -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One kind of fault."""
@@ -81,6 +93,10 @@ class Fault:
     """Whether others can take over at once, or whether nothing can be done until it is lifted."""
     is_about_one_tenant: bool = False
     takes_a_target: bool = False
+    prepared: Inflict = _as_it_is
+    """What has to be arranged before the load begins, and is put back when it has been judged."""
+    why_impossible: Callable[[], str | None] = _always_possible
+    """Says what this machine lacks for it."""
 
 
 @asynccontextmanager
@@ -125,6 +141,48 @@ async def slow(scene: Scene) -> AsyncIterator[None]:
         yield
     finally:
         await scene.signal(process, signal.SIGCONT)
+
+
+def _cut_off_process(scene: Scene) -> str:
+    return scene.target or "payment-1"
+
+
+@asynccontextmanager
+async def behind_a_cable(scene: Scene) -> AsyncIterator[None]:
+    """Run a replica in a network of its own, joined with the others' by a cable.
+
+    Raises LookupError, and `InvalidOptions` for what is no replica of a service.
+    """
+    process = _cut_off_process(scene)
+    service, _, number = process.rpartition("-")
+    await asyncio.to_thread(scene.platform.process, process)
+    if service not in SERVICES:
+        raise InvalidOptions(f"{process} cannot be put behind a cable; name a replica of a service, such as payment-1")
+    plain = AddedReplica(service=service, replica=int(number))
+    await _replace(scene, structs.replace(plain, command=cable_process.command(scene.platform.options.ports)))
+    try:
+        yield
+    finally:
+        await _replace(scene, plain)
+
+
+async def _replace(scene: Scene, replica: AddedReplica) -> None:
+    await asyncio.to_thread(scene.platform.remove_replica, replica.name)
+    await asyncio.to_thread(scene.platform.add_replica, replica)
+    await asyncio.to_thread(scene.platform.wait_ready, replica.name)
+
+
+@asynccontextmanager
+async def cut_off(scene: Scene) -> AsyncIterator[None]:
+    """Lose every packet between a process and all others; it runs on and does not know."""
+    process = _cut_off_process(scene)
+    scene.hurt.append(process)
+    await scene.signal(process, cable_process.PULL)
+    try:
+        await asyncio.sleep(scene.hold_seconds)
+        yield
+    finally:
+        await scene.signal(process, cable_process.PLUG_IN)
 
 
 @asynccontextmanager
@@ -219,6 +277,15 @@ FAULTS: Final = {
         Fault("kill", "{target} is killed", kill, "its beginning", takes_a_target=True),
         Fault("pause", "{target} stands still", pause, "its beginning", takes_a_target=True),
         Fault("slow", "{target} runs a third of the time", slow, "its beginning", takes_a_target=True),
+        Fault(
+            "cut-off",
+            "{target} is cut off from everything",
+            cut_off,
+            "its beginning",
+            takes_a_target=True,
+            prepared=behind_a_cable,
+            why_impossible=own_network.why_unavailable,
+        ),
         Fault("partition", "packets on {target} are dropped", partition, "its end", is_about_one_tenant=True),
         Fault("tenant-database", "{target} is down", tenant_database, "its end", is_about_one_tenant=True),
         Fault("database", "{target} is killed", database, "its beginning"),

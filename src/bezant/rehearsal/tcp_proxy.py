@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from enum import Enum, auto
+
+from bezant.local.ports import HOST
 
 
 class Mode(Enum):
@@ -21,20 +24,38 @@ class Mode(Enum):
 class TcpProxy:
     """Passes connections on to one address until it is told otherwise."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        own_port: int = 0,
+        make_listener: Callable[[], socket.socket] = socket.socket,
+        make_caller: Callable[[], socket.socket] = socket.socket,
+    ) -> None:
+        """`own_port` is a free one by default. What makes the sockets says which network namespace they belong to."""
         self._target = (host, port)
+        self._make_listener = make_listener
+        self._make_caller = make_caller
         self._mode = Mode.PASS
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._server: asyncio.Server | None = None
         self._full: list[socket.socket] = []
         self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
+        self.port = own_port
 
     async def open(self) -> None:
         """Listen, on the port of before if there was one."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        listener = self._bound()
+        self._server = await asyncio.start_server(self._serve, sock=listener)
+        self.port = listener.getsockname()[1]
+
+    def _bound(self) -> socket.socket:
+        listener = self._make_listener()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, self.port))
+        return listener
 
     async def close(self) -> None:
         """Listen no more and reset every connection."""
@@ -67,16 +88,14 @@ class TcpProxy:
 
     def _listen_with_a_full_backlog(self) -> None:
         """Make the kernel drop what comes: nobody accepts, and the queue for those who wait is full."""
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
+        listener = self._bound()
         listener.listen(0)
         self._full.append(listener)
         for _ in range(4):
-            waiting = socket.socket()
+            waiting = self._make_listener()
             waiting.setblocking(False)
             with contextlib.suppress(BlockingIOError):
-                waiting.connect(("127.0.0.1", self.port))
+                waiting.connect((HOST, self.port))
             self._full.append(waiting)
 
     def _reset_connections(self) -> None:
@@ -87,7 +106,7 @@ class TcpProxy:
         self._writers.add(writer)
         try:
             await self._flowing.wait()
-            target_reader, target_writer = await asyncio.open_connection(*self._target)
+            target_reader, target_writer = await self._call()
             self._writers.add(target_writer)
             try:
                 await asyncio.gather(self._pump(reader, target_writer), self._pump(target_reader, writer))
@@ -99,6 +118,16 @@ class TcpProxy:
         finally:
             self._writers.discard(writer)
             writer.close()
+
+    async def _call(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        caller = self._make_caller()
+        caller.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(caller, self._target)
+        except BaseException:
+            caller.close()
+            raise
+        return await asyncio.open_connection(sock=caller)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
