@@ -9,7 +9,7 @@ import yaml
 
 from .rendering import ROOT, Manifests
 
-WRITTEN: Path = ROOT / "src" / "bezant" / "rehearsal" / "canary_analysis.yaml"
+WRITTEN: Path = ROOT / "src" / "bezant" / "rehearsal" / "canary" / "analysis.yaml"
 _HEAD = "# Made from the chart by `make canary-analysis`. What ends a canary, and what it needs to be judged.\n"
 
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from bezant.foundation.telemetry.metrics import PoolCollector
-from bezant.rehearsal.promql import ask
-from bezant.rehearsal.samples import Samples
+from bezant.rehearsal.canary.promql import ask
+from bezant.rehearsal.canary.samples import Samples
 from bezant.services.audit import metrics as audit_metrics
 from bezant.services.fraud import metrics as fraud_metrics
 from bezant.services.notification import metrics as notification_metrics

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from bezant.local.superuser import allow_connections
-from bezant.rehearsal.faults import place_tenant
-from bezant.rehearsal.tcp_proxy import Mode, TcpProxy
+from bezant.rehearsal.chaos.faults import place_tenant
+from bezant.rehearsal.chaos.tcp_proxy import Mode, TcpProxy
 
 from .fleet import Fleet, eventually
 from .journal import Document, Entry, Journal, JournallingClient

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bezant.rehearsal.faults import FAULTS
-from bezant.rehearsal.report import State, from_json
+from bezant.rehearsal.chaos.faults import FAULTS
+from bezant.rehearsal.report.document import State, from_json
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(420)]
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from bezant.local.ports import HOST, Ports
-from bezant.rehearsal import cable_process
-from bezant.rehearsal.own_network import NetworkUnavailable, OwnNetwork, why_unavailable
-from bezant.rehearsal.tcp_proxy import Mode, TcpProxy
+from bezant.rehearsal.chaos import cable_process
+from bezant.rehearsal.chaos.own_network import NetworkUnavailable, OwnNetwork, why_unavailable
+from bezant.rehearsal.chaos.tcp_proxy import Mode, TcpProxy
 
 pytestmark = pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable()))
 _ASKS = """

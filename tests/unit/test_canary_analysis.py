@@ -2,8 +2,8 @@
 
 import pytest
 
-from bezant.rehearsal.analysis import AnalysisNotUnderstood, Condition, Judgement, analysis_of
-from bezant.rehearsal.samples import Samples
+from bezant.rehearsal.canary.analysis import AnalysisNotUnderstood, Condition, Judgement, analysis_of
+from bezant.rehearsal.canary.samples import Samples
 
 
 def test_the_payment_analysis_asks_about_both_arms() -> None:

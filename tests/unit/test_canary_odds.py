@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from bezant.cli.main import app
 from bezant.local.plan import STABLE
-from bezant.rehearsal.analysis import analysis_of
-from bezant.rehearsal.canary import CANARY, canary_of
-from bezant.rehearsal.canary_odds import Kind, binomial, rehearse_odds, roll_out, versions
-from bezant.rehearsal.report import from_json
+from bezant.rehearsal.canary.analysis import analysis_of
+from bezant.rehearsal.canary.odds import Kind, binomial, rehearse_odds, roll_out, versions
+from bezant.rehearsal.canary.rollout import CANARY, canary_of
+from bezant.rehearsal.report.document import from_json
 from bezant.topology.loading import load_model
 from bezant.topology.rules.rule import Deployment
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bezant.rehearsal.horizontal import (
+from bezant.rehearsal.autoscaling.horizontal import (
     SCALE_UP,
     Controller,
     Direction,

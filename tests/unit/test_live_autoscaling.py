@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bezant.local import proc
-from bezant.rehearsal.live import Measured, Step
+from bezant.rehearsal.autoscaling.live import Measured, Step
 
 
 def test_the_cpu_time_of_a_process_grows_with_its_work_and_is_none_once_it_is_gone() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bezant.rehearsal.promql import QueryNotUnderstood, ask
-from bezant.rehearsal.samples import Samples
+from bezant.rehearsal.canary.promql import QueryNotUnderstood, ask
+from bezant.rehearsal.canary.samples import Samples
 
 
 def counter(*values: float, metric: str = "a_total", step: float = 60.0, **labels: str) -> Samples:

@@ -9,7 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from bezant.rehearsal.report import (
+from bezant.rehearsal.report.document import (
     Event,
     Figure,
     Lane,
@@ -24,9 +24,9 @@ from bezant.rehearsal.report import (
     schema,
     to_json,
 )
-from bezant.rehearsal.report_numbers import duration_text, number_text, time_ticks, value_ticks
-from bezant.rehearsal.report_page import page
-from bezant.rehearsal.report_timeline import draw_timeline
+from bezant.rehearsal.report.numbers import duration_text, number_text, time_ticks, value_ticks
+from bezant.rehearsal.report.page import page
+from bezant.rehearsal.report.timeline import draw_timeline
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\""
 

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bezant.cli.main import app
-from bezant.rehearsal.autoscaling import explaining_targets, rehearse_canary, rehearse_story
-from bezant.rehearsal.report import from_json
+from bezant.rehearsal.autoscaling.story import explaining_targets, rehearse_canary, rehearse_story
+from bezant.rehearsal.report.document import from_json
 from bezant.topology.loading import load_model
 from bezant.topology.model.delivery import Autoscaling, Canary
 

@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from bezant.cli.main import app
-from bezant.rehearsal.chaos import Audited, Course, Inflicted, Plan
-from bezant.rehearsal.chaos_report import report_of
-from bezant.rehearsal.faults import FAULTS
+from bezant.rehearsal.chaos.faults import FAULTS
+from bezant.rehearsal.chaos.report import report_of
+from bezant.rehearsal.chaos.rounds import Audited, Course, Inflicted, Plan
 from bezant.rehearsal.load import Ledger, Outcome
-from bezant.rehearsal.report import Lane, Report, Span, State
+from bezant.rehearsal.report.document import Lane, Report, Span, State
 
 
 def _sent(at: float, *, failed: bool = False, took: float = 0.1) -> Outcome:

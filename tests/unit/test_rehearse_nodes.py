@@ -7,8 +7,17 @@ cases (pods of 500 m and 1000 MiB) are those that the expander's own tests tell 
 
 import pytest
 
-from bezant.rehearsal.autoscaling_nodes import MAXIMUM, rehearse_course
-from bezant.rehearsal.nodes import Addition, Evictable, Group, ScaleDown, estimate, scale_up, utilisation, waste
+from bezant.rehearsal.autoscaling.course import MAXIMUM, rehearse_course
+from bezant.rehearsal.autoscaling.nodes import (
+    Addition,
+    Evictable,
+    Group,
+    ScaleDown,
+    estimate,
+    scale_up,
+    utilisation,
+    waste,
+)
 from bezant.topology.capacity.pods import Pod
 from bezant.topology.capacity.resources import NOTHING, Resources
 from bezant.topology.capacity.scheduler import Node, place

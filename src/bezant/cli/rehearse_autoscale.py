@@ -8,8 +8,8 @@ import typer
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
 from bezant.cli.rehearse_watched import watched
 from bezant.cli.topology_model import Model, load, reported_topology
-from bezant.rehearsal.autoscaling_report import rehearse_autoscaling
-from bezant.rehearsal.live import Plan, rehearse_live
+from bezant.rehearsal.autoscaling.live import Plan, rehearse_live
+from bezant.rehearsal.autoscaling.report import rehearse_autoscaling
 from bezant.topology.model.delivery import Autoscaling
 
 

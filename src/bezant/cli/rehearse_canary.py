@@ -10,10 +10,10 @@ from bezant.cli.console import errors
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
 from bezant.cli.rehearse_rolling import KeptIn, Reference
 from bezant.cli.rehearse_watched import watched
-from bezant.rehearsal.canary import FAULTS, NoCanary, Plan, canary_of, rehearse
-from bezant.rehearsal.canary_odds import rehearse_odds
-from bezant.rehearsal.canary_report import report
-from bezant.rehearsal.report import Report, now_text
+from bezant.rehearsal.canary.odds import rehearse_odds
+from bezant.rehearsal.canary.report import report
+from bezant.rehearsal.canary.rollout import FAULTS, NoCanary, Plan, canary_of, rehearse
+from bezant.rehearsal.report.document import Report, now_text
 from bezant.topology.errors import TopologyError
 from bezant.topology.loading import load_model
 from bezant.topology.rules.rule import Deployment

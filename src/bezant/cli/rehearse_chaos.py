@@ -9,10 +9,10 @@ import typer
 
 from bezant.cli.console import errors, reported
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
-from bezant.rehearsal.chaos import Plan, rehearse
-from bezant.rehearsal.chaos_report import report_of
-from bezant.rehearsal.faults import FAULTS
-from bezant.rehearsal.report import now_text
+from bezant.rehearsal.chaos.faults import FAULTS
+from bezant.rehearsal.chaos.report import report_of
+from bezant.rehearsal.chaos.rounds import Plan, rehearse
+from bezant.rehearsal.report.document import now_text
 
 Names = Annotated[
     list[str] | None, typer.Option("--fault", help=f"Only this one, may be repeated: {', '.join(FAULTS)}")

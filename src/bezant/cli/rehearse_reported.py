@@ -10,10 +10,10 @@ from rich.table import Table
 
 from bezant.cli.console import console
 from bezant.cli.topology_model import write_text
-from bezant.rehearsal import report as reports
-from bezant.rehearsal.report import Report
-from bezant.rehearsal.report_numbers import duration_text, number_text
-from bezant.rehearsal.report_page import page
+from bezant.rehearsal.report import document as reports
+from bezant.rehearsal.report.document import Report
+from bezant.rehearsal.report.numbers import duration_text, number_text
+from bezant.rehearsal.report.page import page
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 ReportFile = Annotated[

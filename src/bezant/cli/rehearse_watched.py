@@ -11,9 +11,9 @@ from rich.live import Live
 from bezant.cli.console import console, errors
 from bezant.cli.rehearse_picture import Picture
 from bezant.local.errors import PlatformError
-from bezant.rehearsal.canary import NoCanary
+from bezant.rehearsal.autoscaling.live import LoadNotSeen
+from bezant.rehearsal.canary.rollout import NoCanary
 from bezant.rehearsal.fleet import Fleet
-from bezant.rehearsal.live import LoadNotSeen
 from bezant.rehearsal.load import Load
 from bezant.rehearsal.versions import VersionUnusable
 from bezant.topology.errors import TopologyError

@@ -26,7 +26,7 @@ from bezant.local.status import PlatformStatus, ProcessState
 from bezant.local.wire import http_request
 from bezant.rehearsal import versions
 from bezant.rehearsal.load import Customer, furnish
-from bezant.rehearsal.report import Lane, Span, State
+from bezant.rehearsal.report.document import Lane, Span, State
 from bezant.rehearsal.versions import Version, VersionUnusable
 
 _READY_WITHIN_SECONDS: Final = 60.0

@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 from bezant.client import BezantClient
-from bezant.rehearsal.report import Promise, Series
+from bezant.rehearsal.report.document import Promise, Series
 
 _MOST_UNDER_WAY: Final = 512
 _TIMEOUT_SECONDS: Final = 20.0

@@ -16,7 +16,7 @@ from bezant.local.plan import STABLE
 from bezant.rehearsal import load as loads
 from bezant.rehearsal.fleet import Fleet, rehearsed
 from bezant.rehearsal.load import Ledger, Load
-from bezant.rehearsal.report import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
+from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
 from bezant.rehearsal.versions import Version, prepare
 
 GRACE_SECONDS: Final = 30.0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bezant.rehearsal.nodes import (
+from bezant.rehearsal.autoscaling.nodes import (
     LONGEST_GRACE_SECONDS,
     SCAN_SECONDS,
     Evictable,

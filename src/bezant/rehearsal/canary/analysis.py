@@ -1,6 +1,6 @@
 """The analysis of a canary, as the chart declares it: which questions are asked, how often, and what ends the rollout.
 
-`canary_analysis.yaml` holds the metrics of the chart's AnalysisTemplates as Argo Rollouts would be given them
+`analysis.yaml` holds the metrics of the chart's AnalysisTemplates as Argo Rollouts would be given them
 (https://argo-rollouts.readthedocs.io/en/stable/features/analysis/); here they are asked of the samples of a rehearsal.
 """
 
@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import yaml
 
-from bezant.rehearsal.promql import ask
-from bezant.rehearsal.samples import Samples
+from bezant.rehearsal.canary.promql import ask
+from bezant.rehearsal.canary.samples import Samples
 
 _CONDITION: Final = re.compile(
     r"(?:(?P<empty>len\(result\) == 0) \|\| )?result\[0\] (?P<how><=|>=|<|>) (?P<limit>[\d.]+)"
@@ -99,7 +99,7 @@ class Analysis:
 
 def analysis_of(service: str, *, canary: str, stable: str) -> Analysis:
     """Return the analysis of a service, asked about these two arms. Raises `AnalysisNotUnderstood`, KeyError."""
-    text = resources.files("bezant.rehearsal").joinpath("canary_analysis.yaml").read_text("utf-8")
+    text = resources.files("bezant.rehearsal.canary").joinpath("analysis.yaml").read_text("utf-8")
     declared = yaml.safe_load(text)[service]
     arms = {"canary": canary, "stable": stable}
     return Analysis(

@@ -10,18 +10,18 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from bezant.local.plan import STABLE
 from bezant.local.status import ProcessState
-from bezant.rehearsal import decision_record
-from bezant.rehearsal.analysis import Analysis, Judgement, analysis_of
+from bezant.rehearsal.canary import decision_record
+from bezant.rehearsal.canary.analysis import Analysis, Judgement, analysis_of
+from bezant.rehearsal.canary.attempt import Attempt
+from bezant.rehearsal.canary.scraping import scrape_gateway, scrape_replica
 from bezant.rehearsal.fleet import Fleet, rehearsed
 from bezant.rehearsal.load import Ledger, Load
-from bezant.rehearsal.samples import Samples
-from bezant.rehearsal.scraping import scrape_gateway, scrape_replica
 from bezant.rehearsal.versions import Version, prepare
 from bezant.topology.loading import load_model
 from bezant.topology.model.delivery import Canary
@@ -33,7 +33,6 @@ _WAITS_AT_MOST: Final = 3
 """How many times a step's length it waits for samples; on a cluster it would wait for a person."""
 _BEFORE: Final = 200
 """Requests answered before the first step, and after the last."""
-Verdict = Literal["promoted", "aborted", "inconclusive"]
 
 
 class NoCanary(Exception):
@@ -55,34 +54,6 @@ class Plan:
     """How often the version is tried, on the same platform."""
     tenants: int = 2
     data_dir: Path | None = None
-
-
-@dataclass
-class Attempt:
-    """One rollout, from its first pod to its verdict."""
-
-    began_seconds: float
-    """On the fleet's clock."""
-    samples: Samples = field(default_factory=Samples)
-    judgements: list[Judgement] = field(default_factory=list)
-    steps: list[tuple[float, float, int]] = field(default_factory=list)
-    """When each step began on the fleet's clock, its weight, its pods."""
-    verdict: Verdict = "inconclusive"
-    reason: Judgement | None = None
-    """What ended it."""
-    ended_seconds: float = 0.0
-    """When the verdict was there, on the fleet's clock."""
-    back_after_seconds: float = 0.0
-    """From the verdict until every request went to the stable version again."""
-    enough_at_model_seconds: float | None = None
-    """When the window first held enough samples to judge by, in the model's time."""
-    requests_after_abort: float = 0.0
-    """What the gateway still sent to the canary after that."""
-    record_id: str = ""
-
-    def first_judged(self, name: str) -> float | None:
-        """Return when a question first had something to judge, in the model's time."""
-        return next((one.at_seconds for one in self.judgements if one.question.name == name and one.is_judged), None)
 
 
 @dataclass(frozen=True, slots=True)

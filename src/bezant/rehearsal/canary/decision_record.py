@@ -1,22 +1,20 @@
 """The record of a canary's verdict: an administrative act, which stays (`GET /v1/administrative-acts`)."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.secrets import open_secret_store
 from bezant.local.administration import settings_of
+from bezant.rehearsal.canary.attempt import Attempt
+from bezant.rehearsal.fleet import Fleet
 from bezant.rehearsal.versions import Version
 from bezant.services.tenant.storage.acts import record_act
-
-if TYPE_CHECKING:
-    from bezant.rehearsal.canary import Attempt
-    from bezant.rehearsal.fleet import Fleet
 
 ACT: Final = "platform.canary_judged"
 ACTOR: Final = "bezant rehearse canary"
 
 
-async def write(fleet: "Fleet", version: Version, attempt: "Attempt") -> str:
+async def write(fleet: Fleet, version: Version, attempt: Attempt) -> str:
     """Write down who was judged, by which query and samples, when, and with what verdict; return the act's id.
 
     Raises `ControlUnavailable`, `SecretMissing`.
@@ -41,7 +39,7 @@ async def write(fleet: "Fleet", version: Version, attempt: "Attempt") -> str:
     return str(recorded)
 
 
-def _decisive(attempt: "Attempt") -> dict[str, Any] | None:
+def _decisive(attempt: Attempt) -> dict[str, Any] | None:
     reason = attempt.reason
     if reason is None:
         return None
@@ -54,6 +52,6 @@ def _decisive(attempt: "Attempt") -> dict[str, Any] | None:
     }
 
 
-def _last_answers(attempt: "Attempt") -> dict[str, Any]:
+def _last_answers(attempt: Attempt) -> dict[str, Any]:
     """Return the last answer to each question: the samples among them."""
     return {one.question.name: list(one.values) for one in attempt.judgements}

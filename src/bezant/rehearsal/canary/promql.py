@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import promql_parser as syntax
 
-from bezant.rehearsal.samples import Labels, Samples
+from bezant.rehearsal.canary.samples import Labels, Samples
 
 Vector = dict[Labels, float]
 """An instant vector: values by labels."""

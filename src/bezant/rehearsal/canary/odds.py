@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bezant.local.plan import STABLE
-from bezant.rehearsal.analysis import Analysis, analysis_of
-from bezant.rehearsal.canary import CANARY
-from bezant.rehearsal.report import Promise, Report, Table, now_text
-from bezant.rehearsal.samples import Samples
-from bezant.rehearsal.scraping import NAMESPACE
+from bezant.rehearsal.canary.analysis import Analysis, analysis_of
+from bezant.rehearsal.canary.rollout import CANARY
+from bezant.rehearsal.canary.samples import Samples
+from bezant.rehearsal.canary.scraping import NAMESPACE
+from bezant.rehearsal.report.document import Promise, Report, Table, now_text
 from bezant.topology.model.delivery import Canary
 from bezant.topology.rules.rule import Deployment
 

@@ -3,7 +3,11 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from bezant.rehearsal.autoscaling import (
+from bezant.rehearsal.autoscaling.course import rehearse_course
+from bezant.rehearsal.autoscaling.course_report import course_timeline, node_figures, node_promises, node_tables
+from bezant.rehearsal.autoscaling.horizontal import SYNC_SECONDS
+from bezant.rehearsal.autoscaling.nodes import SCAN_SECONDS
+from bezant.rehearsal.autoscaling.story import (
     START_SECONDS,
     Climb,
     Story,
@@ -11,11 +15,7 @@ from bezant.rehearsal.autoscaling import (
     rehearse_canary,
     rehearse_story,
 )
-from bezant.rehearsal.autoscaling_course import course_timeline, node_figures, node_promises, node_tables
-from bezant.rehearsal.autoscaling_nodes import rehearse_course
-from bezant.rehearsal.horizontal import SYNC_SECONDS
-from bezant.rehearsal.nodes import SCAN_SECONDS
-from bezant.rehearsal.report import (
+from bezant.rehearsal.report.document import (
     Figure,
     Promise,
     Report,
@@ -23,7 +23,7 @@ from bezant.rehearsal.report import (
     Timeline,
     now_text,
 )
-from bezant.rehearsal.report_numbers import duration_text
+from bezant.rehearsal.report.numbers import duration_text
 from bezant.topology.assumptions import Assumptions
 from bezant.topology.model.delivery import Autoscaling
 from bezant.topology.model.deployment import Topology

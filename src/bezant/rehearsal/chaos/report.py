@@ -5,10 +5,10 @@ from typing import Final
 
 from msgspec import structs
 
-from bezant.rehearsal.chaos import RECOVERY_SECONDS, Course, Inflicted
+from bezant.rehearsal.chaos.rounds import RECOVERY_SECONDS, Course, Inflicted
 from bezant.rehearsal.load import LEAST_SUCCESSFUL, Outcome, by_second, failed, p99_milliseconds, percentile
-from bezant.rehearsal.report import Event, Figure, Lane, Promise, Report, Series, Span, State, Table, Timeline
-from bezant.rehearsal.report_numbers import duration_text, number_text
+from bezant.rehearsal.report.document import Event, Figure, Lane, Promise, Report, Series, Span, State, Table, Timeline
+from bezant.rehearsal.report.numbers import duration_text, number_text
 
 OTHERS_FAILED_PERCENT: Final = 0.1
 """How many requests that have nothing to do with a fault may fail."""
@@ -52,7 +52,7 @@ def _promises(inflicted: Iterable[Inflicted]) -> Iterator[Promise]:
     yield Promise("No payment is doubled", not doubled, f"{len(doubled)} of {acknowledged:,} doubled")
     yield Promise(
         "Every ledger balances after every fault", not unbalanced,
-        f"checked after {len(rounds)} faults" if not unbalanced else ", ".join(unbalanced),
+        ", ".join(unbalanced) if unbalanced else f"checked after {len(rounds)} fault{'s' if len(rounds) > 1 else ''}",
     )  # fmt: skip
     wrong = [text for one in rounds for text in one.audited.unverified]
     missing = {payment for one in rounds for payment in one.audited.missing}

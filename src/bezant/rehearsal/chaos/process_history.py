@@ -10,7 +10,7 @@ from typing import Final
 from bezant.local.errors import PlatformError
 from bezant.local.platform import LocalPlatform
 from bezant.local.status import PlatformStatus, ProcessState
-from bezant.rehearsal.report import Lane, Span, State
+from bezant.rehearsal.report.document import Lane, Span, State
 
 _SHOWN_AS: Final = {
     ProcessState.WAITING: State.STARTING,

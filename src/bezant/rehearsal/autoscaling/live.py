@@ -13,11 +13,11 @@ from typing import Final
 
 from bezant.local import proc
 from bezant.local.status import ProcessState
-from bezant.rehearsal.autoscaling import declared
+from bezant.rehearsal.autoscaling.horizontal import SYNC_SECONDS, TOLERANCE, Controller, Metric, Pod
+from bezant.rehearsal.autoscaling.story import declared
 from bezant.rehearsal.fleet import Fleet, Moment, rehearsed
-from bezant.rehearsal.horizontal import SYNC_SECONDS, TOLERANCE, Controller, Metric, Pod
 from bezant.rehearsal.load import Ledger, Load
-from bezant.rehearsal.report import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
+from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
 from bezant.rehearsal.versions import CURRENT, prepare
 from bezant.topology.model.delivery import Autoscaling
 

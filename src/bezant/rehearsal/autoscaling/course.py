@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from bezant.rehearsal.autoscaling import START_SECONDS, Load, Moment, PodLife, declared
-from bezant.rehearsal.cluster import Cluster, Happening, NodeLife
-from bezant.rehearsal.horizontal import SYNC_SECONDS, TOLERANCE, Controller, Metric, Pod
-from bezant.rehearsal.nodes import DELAY_AFTER_ADD_SECONDS, SCAN_SECONDS
+from bezant.rehearsal.autoscaling.cluster import Cluster, Happening, NodeLife
+from bezant.rehearsal.autoscaling.horizontal import SYNC_SECONDS, TOLERANCE, Controller, Metric, Pod
+from bezant.rehearsal.autoscaling.nodes import DELAY_AFTER_ADD_SECONDS, SCAN_SECONDS
+from bezant.rehearsal.autoscaling.story import START_SECONDS, Load, Moment, PodLife, declared
 from bezant.topology.capacity.scheduler import Pending
 from bezant.topology.model.delivery import Autoscaling
 from bezant.topology.model.deployment import Topology

@@ -1,4 +1,4 @@
-"""A service behind a cable that can be pulled: `python -m bezant.rehearsal.cable_process 18005,18002 payment`.
+"""A service behind a cable that can be pulled: `python -m bezant.rehearsal.chaos.cable_process 18005,18002 payment`.
 
 The service runs in a network namespace of its own. Everything that it hears and says goes through this process: calls
 to its port, and its calls to the ports that are named. SIGUSR1 pulls the cable: every packet is lost, both ways, and
@@ -13,8 +13,8 @@ from collections.abc import Iterable
 
 from bezant.local.child import die_with
 from bezant.local.ports import HOST, VALKEY_NODES, Ports
-from bezant.rehearsal.own_network import OwnNetwork
-from bezant.rehearsal.tcp_proxy import Mode, TcpProxy
+from bezant.rehearsal.chaos.own_network import OwnNetwork
+from bezant.rehearsal.chaos.tcp_proxy import Mode, TcpProxy
 
 PULL = signal.SIGUSR1
 PLUG_IN = signal.SIGUSR2

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bezant.local import wire
 from bezant.local.gateway import cluster_name
 from bezant.local.plan import STABLE
-from bezant.rehearsal.samples import Samples
+from bezant.rehearsal.canary.samples import Samples
 
 NAMESPACE: Final = "bezant"
 _REQUESTS: Final = "bezant_http_requests_total"

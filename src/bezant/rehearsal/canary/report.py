@@ -3,10 +3,11 @@
 from typing import Final
 
 from bezant.rehearsal import load as loads
-from bezant.rehearsal.analysis import Judgement
-from bezant.rehearsal.canary import CANARY, Attempt, Rehearsed
+from bezant.rehearsal.canary.analysis import Judgement
+from bezant.rehearsal.canary.attempt import Attempt
+from bezant.rehearsal.canary.rollout import CANARY, Rehearsed
 from bezant.rehearsal.load import Outcome
-from bezant.rehearsal.report import Event, EventKind, Figure, Promise, Report, Series, Table, Timeline
+from bezant.rehearsal.report.document import Event, EventKind, Figure, Promise, Report, Series, Table, Timeline
 from bezant.topology.statistics import binomial_above, drop_by_chance
 
 _HEALTHY_ERRORS: Final = 0.001

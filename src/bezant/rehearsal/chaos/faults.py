@@ -15,15 +15,15 @@ from msgspec import structs
 
 from bezant.contracts.fleet import SERVICES
 from bezant.foundation.secrets.encrypted_files import EncryptedFiles
-from bezant.local.errors import InvalidOptions
+from bezant.local.errors import InvalidOptions, StartFailed
 from bezant.local.plan import AddedReplica
 from bezant.local.platform import LocalPlatform
 from bezant.local.ports import HOST
 from bezant.local.superuser import allow_connections, end_sessions, rows
 from bezant.local.zones import ZONES
-from bezant.rehearsal import cable_process, own_network
+from bezant.rehearsal.chaos import cable_process, own_network
+from bezant.rehearsal.chaos.tcp_proxy import Mode, TcpProxy
 from bezant.rehearsal.load import Customer
-from bezant.rehearsal.tcp_proxy import Mode, TcpProxy
 
 LOST_ZONE: Final = ZONES[1]
 """The zone that is lost unless another is chosen: the first holds the only PostgreSQL, broker and gateway."""
@@ -151,7 +151,7 @@ def _cut_off_process(scene: Scene) -> str:
 async def behind_a_cable(scene: Scene) -> AsyncIterator[None]:
     """Run a replica in a network of its own, joined with the others' by a cable.
 
-    Raises LookupError, and `InvalidOptions` for what is no replica of a service.
+    Raises LookupError, `InvalidOptions` for what is no replica of a service, `StartFailed`.
     """
     process = _cut_off_process(scene)
     service, _, number = process.rpartition("-")
@@ -169,7 +169,10 @@ async def behind_a_cable(scene: Scene) -> AsyncIterator[None]:
 async def _replace(scene: Scene, replica: AddedReplica) -> None:
     await asyncio.to_thread(scene.platform.remove_replica, replica.name)
     await asyncio.to_thread(scene.platform.add_replica, replica)
-    await asyncio.to_thread(scene.platform.wait_ready, replica.name)
+    try:
+        await asyncio.to_thread(scene.platform.wait_ready, replica.name)
+    except TimeoutError as error:
+        raise StartFailed(f"{error}; see {scene.platform.directory.log(replica.name)}") from error
 
 
 @asynccontextmanager

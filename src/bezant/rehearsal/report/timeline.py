@@ -9,8 +9,8 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
-from bezant.rehearsal.report import Event, Lane, Series, Span, State, Timeline
-from bezant.rehearsal.report_numbers import (
+from bezant.rehearsal.report.document import Event, Lane, Series, Span, State, Timeline
+from bezant.rehearsal.report.numbers import (
     axis_time,
     axis_unit,
     duration_text,
@@ -19,7 +19,7 @@ from bezant.rehearsal.report_numbers import (
     time_ticks,
     value_ticks,
 )
-from bezant.rehearsal.report_style import HATCHED, LINE_COLOURS, STATE_WORDS
+from bezant.rehearsal.report.style import HATCHED, LINE_COLOURS, STATE_WORDS
 from bezant.topology.picture.svg import shortened, text_width
 
 _WIDTH: Final = 1124.0

@@ -13,10 +13,10 @@ from typing import Final
 
 from bezant.client import BezantClient
 from bezant.contracts.fleet import SERVICES
-from bezant.rehearsal.faults import FAULTS, Fault, Scene
+from bezant.rehearsal.chaos.faults import FAULTS, Fault, Scene
+from bezant.rehearsal.chaos.process_history import ProcessHistory
 from bezant.rehearsal.fleet import Fleet, rehearsed
 from bezant.rehearsal.load import Customer, Ledger, Load, Outcome
-from bezant.rehearsal.process_history import ProcessHistory
 from bezant.services.audit.outside_verification import verify_log
 from bezant.verifier.audit_log import VerificationFailed
 

@@ -8,7 +8,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bezant.rehearsal.horizontal import SYNC_SECONDS, Controller, Direction, HorizontalAutoscaler, Metric, Pod, Policy
+from bezant.rehearsal.autoscaling.horizontal import (
+    SYNC_SECONDS,
+    Controller,
+    Direction,
+    HorizontalAutoscaler,
+    Metric,
+    Pod,
+    Policy,
+)
 from bezant.topology.model.delivery import Autoscaling, AutoscalingStep, Canary
 
 START_SECONDS = 45

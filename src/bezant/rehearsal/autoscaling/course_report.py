@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from bezant.rehearsal.autoscaling import START_SECONDS, PodLife
-from bezant.rehearsal.autoscaling_nodes import MAXIMUM, Course
-from bezant.rehearsal.cluster import NodeLife
-from bezant.rehearsal.nodes import SCAN_SECONDS
-from bezant.rehearsal.report import Event, Figure, Lane, Promise, Series, Span, State, Table, Timeline
-from bezant.rehearsal.report_numbers import duration_text
+from bezant.rehearsal.autoscaling.cluster import NodeLife
+from bezant.rehearsal.autoscaling.course import MAXIMUM, Course
+from bezant.rehearsal.autoscaling.nodes import SCAN_SECONDS
+from bezant.rehearsal.autoscaling.story import START_SECONDS, PodLife
+from bezant.rehearsal.report.document import Event, Figure, Lane, Promise, Series, Span, State, Table, Timeline
+from bezant.rehearsal.report.numbers import duration_text
 from bezant.topology.model.deployment import Topology
 
 

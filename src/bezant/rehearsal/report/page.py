@@ -9,10 +9,10 @@ from html import escape
 from itertools import islice
 from statistics import fmean
 
-from bezant.rehearsal.report import Event, Figure, Promise, Report, Series, State, Table, Timeline
-from bezant.rehearsal.report_numbers import duration_text, moment_text, number_text
-from bezant.rehearsal.report_style import STATE_WORDS, style_sheet
-from bezant.rehearsal.report_timeline import draw_timeline, patterns, swatch
+from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, State, Table, Timeline
+from bezant.rehearsal.report.numbers import duration_text, moment_text, number_text
+from bezant.rehearsal.report.style import STATE_WORDS, style_sheet
+from bezant.rehearsal.report.timeline import draw_timeline, patterns, swatch
 
 _EVENTS_SHOWN = 40
 _ROWS_OF_A_SERIES = 60

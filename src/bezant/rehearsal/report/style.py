@@ -5,7 +5,7 @@ States differ by pattern as well as by colour, so that the lanes can be read wit
 
 from typing import Final
 
-from bezant.rehearsal.report import State
+from bezant.rehearsal.report.document import State
 from bezant.topology.picture.svg import FONT
 
 STATE_WORDS: Final[dict[State, str]] = {

@@ -1,0 +1,1 @@
+"""Autoscaling: the algorithms of Kubernetes over the loads that the model tells of, and at real replicas."""

@@ -1,0 +1,1 @@
+"""Canaries: a version under growing shares of the requests, judged by the chart's own analysis."""

@@ -1,0 +1,1 @@
+"""Faults, really inflicted on a platform under load."""

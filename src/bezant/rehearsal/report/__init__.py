@@ -1,0 +1,1 @@
+"""What every rehearsal leaves behind: a document, and the page that shows it."""
