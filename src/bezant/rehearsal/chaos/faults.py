@@ -15,6 +15,7 @@ from msgspec import structs
 
 from bezant.contracts.fleet import SERVICES
 from bezant.foundation.secrets.encrypted_files import EncryptedFiles
+from bezant.local import log_files
 from bezant.local.errors import InvalidOptions, StartFailed
 from bezant.local.plan import AddedReplica
 from bezant.local.platform import LocalPlatform
@@ -27,6 +28,7 @@ from bezant.rehearsal.load import Customer
 
 LOST_ZONE: Final = ZONES[1]
 """The zone that is lost unless another is chosen: the first holds the only PostgreSQL, broker and gateway."""
+_LOG_LINES: Final = 8
 _SLOW_PERIOD_SECONDS: Final = 0.1
 _SLOW_SHARE: Final = 0.7
 """The share of the time for which a slow process stands still."""
@@ -172,7 +174,9 @@ async def _replace(scene: Scene, replica: AddedReplica) -> None:
     try:
         await asyncio.to_thread(scene.platform.wait_ready, replica.name)
     except TimeoutError as error:
-        raise StartFailed(f"{error}; see {scene.platform.directory.log(replica.name)}") from error
+        # in words, since the log goes with the rehearsal
+        tail = await asyncio.to_thread(log_files.last_lines, scene.platform.directory.log(replica.name), _LOG_LINES)
+        raise StartFailed(f"{error}. Its log ends with:\n" + "\n".join(tail)) from error
 
 
 @asynccontextmanager
