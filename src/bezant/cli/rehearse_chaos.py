@@ -1,6 +1,5 @@
 """`bezant rehearse chaos`: faults on a platform of its own, one after another, while load runs."""
 
-import asyncio
 import time
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ import typer
 
 from bezant.cli.console import errors, reported
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
+from bezant.cli.rehearse_watched import run_until_told_to_end
 from bezant.rehearsal.chaos.faults import FAULTS
 from bezant.rehearsal.chaos.report import report_of
 from bezant.rehearsal.chaos.rounds import Plan, rehearse
@@ -69,7 +69,7 @@ def chaos(
 
     with reported(as_json=as_json):
         try:
-            course = asyncio.run(rehearse(plan, told=told))
+            course = run_until_told_to_end(rehearse(plan, told=told))
         except LookupError as error:
             raise typer.BadParameter(str(error), param_hint="--target") from error
     report = report_of(course, started_at=started_at, duration_seconds=time.monotonic() - began)

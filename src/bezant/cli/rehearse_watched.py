@@ -36,22 +36,27 @@ class Rehearsal(Protocol[Result_co]):
 def watched(service: str, rehearsal: Rehearsal[Result], *, as_json: bool) -> Result:
     """Run it and return what it has found, its last picture left on the terminal. Exits 2 when it is impossible."""
     picture = Picture(service)
-
-    async def until_told_to_end() -> Result:
-        task = asyncio.current_task()
-        assert task is not None
-        # as by Ctrl-C: the platform is stopped and its data deleted
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await rehearsal(told=picture.told, prepared=picture.follow)
-
     try:
         with Live(console=errors, refresh_per_second=8, transient=True, get_renderable=picture.draw):
-            found = asyncio.run(until_told_to_end())
+            found = run_until_told_to_end(rehearsal(told=picture.told, prepared=picture.follow))
     except _UNUSABLE as error:
         errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
-    except asyncio.CancelledError as error:
-        raise typer.Exit(128 + signal.SIGTERM) from error
     if not as_json:
         console.print(picture.last())
     return found
+
+
+def run_until_told_to_end(rehearsal: Coroutine[Any, Any, Result]) -> Result:
+    """Run it and return what it has found. SIGTERM ends it as Ctrl-C does: the platform stops, its data is deleted."""
+
+    async def run() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await rehearsal
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError as error:
+        raise typer.Exit(128 + signal.SIGTERM) from error

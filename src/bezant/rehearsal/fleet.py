@@ -275,14 +275,17 @@ async def rehearsed(
     platform = LocalPlatform(options)
     told("starting the platform")
     try:
-        await asyncio.to_thread(platform.start)
+        starting = asyncio.create_task(asyncio.to_thread(platform.start))
         try:
+            await asyncio.shield(starting)
             told("onboarding tenants")
             admin_key = await make_admin_key(settings_of(platform.directory.root), "rehearsal")
             customers = await furnish(platform.url, admin_key, tenants=tenants, tag="rehearsal")
             version = platform.process(f"{service}-0").version
             yield Fleet(platform, service, version, customers, admin_key)
         finally:
+            # a thread cannot be cancelled: what it starts is there when it is done, and not before
+            await asyncio.wait([starting])
             told("stopping the platform")
             await asyncio.to_thread(platform.stop)
     finally:
