@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bezant.cli.main import app
+from bezant.local.errors import DataDirectoryUnusable
 from bezant.rehearsal.chaos.faults import FAULTS
 from bezant.rehearsal.chaos.report import report_of
 from bezant.rehearsal.chaos.rounds import Audited, Course, Inflicted, Plan
@@ -109,9 +110,33 @@ def test_a_fault_stands_in_the_lane_of_what_it_hurt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["--fault", "flood"], "there is no fault 'flood'"), (["--target", "x"], "takes no target")]
+    ("arguments", "said"),
+    [
+        (["--fault", "flood"], "there is no fault 'flood'"),
+        (["--target", "x"], "takes no target"),
+        (["--report", "/no/such/folder/report.html"], "cannot be written"),
+        (["--report", "/"], "is a directory"),
+    ],
 )
 def test_what_cannot_be_inflicted_is_refused(arguments: list[str], said: str) -> None:
     refused = CliRunner(env={"TERMINAL_WIDTH": "200", "COLUMNS": "200"}).invoke(app, ["rehearse", "chaos", *arguments])
     assert refused.exit_code == 2
     assert said in refused.output
+
+
+def test_a_directory_that_cannot_hold_the_data_is_named() -> None:
+    refused = CliRunner().invoke(app, ["rehearse", "chaos", "--data-dir", "/dev/null/here"])
+    assert refused.exit_code == DataDirectoryUnusable.exit_code
+    assert "/dev/null/here cannot hold the platform's data" in refused.output
+
+
+def test_a_fault_that_this_machine_cannot_inflict_is_refused_and_otherwise_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(FAULTS, "cut-off", replace(FAULTS["cut-off"], why_impossible=lambda: "no rights"))
+    refused = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["rehearse", "chaos", "--fault", "cut-off"])
+    assert (refused.exit_code, "cut-off cannot be rehearsed: no rights" in refused.output) == (2, True)
+    course = Course(Plan(("kill",), left_out={"cut-off": "no rights"}), (_inflicted(others=_steady()),),
+                    cast(Any, _History()), 125.0)  # fmt: skip
+    report = report_of(course, started_at="2026-11-23T20:00:00+00:00", duration_seconds=125)
+    assert "cut-off: no rights" in report.settings["not rehearsed"]

@@ -1,5 +1,6 @@
 """How a rehearsal's report leaves the command: a table on the terminal or JSON, the HTML page, and the exit code."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -15,9 +16,21 @@ from bezant.rehearsal.report.document import Report
 from bezant.rehearsal.report.numbers import duration_text, number_text
 from bezant.rehearsal.report.page import page
 
+
+def _writable(report_file: Path | None) -> Path | None:
+    """Refuse, before minutes are spent on a rehearsal, a page that could not be written after it."""
+    if report_file is not None:
+        if report_file.is_dir():
+            raise typer.BadParameter(f"{report_file} is a directory")
+        if not os.access(report_file if report_file.exists() else report_file.parent, os.W_OK):
+            raise typer.BadParameter(f"{report_file} cannot be written")
+    return report_file
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 ReportFile = Annotated[
-    Path | None, typer.Option("--report", metavar="FILE.html", help="Write the report as one HTML page.")
+    Path | None,
+    typer.Option("--report", metavar="FILE.html", callback=_writable, help="Write the report as one HTML page."),
 ]
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from bezant.local import log_files
 from bezant.local.administration import make_admin_key, settings_of
-from bezant.local.errors import PlatformError
+from bezant.local.errors import DataDirectoryUnusable, PlatformError
 from bezant.local.gateway import cluster_name
 from bezant.local.gateway_process import healthy_replicas
 from bezant.local.options import PlatformOptions
@@ -261,8 +261,11 @@ async def rehearsed(
     ports = Ports.free()
     # PostgreSQL does not run as root: another account has to be able to pass
     root = Path(tempfile.mkdtemp(prefix="bezant-rehearsal-", dir="/tmp")) if data_dir is None else data_dir
-    root.mkdir(parents=True, exist_ok=True)
-    root.chmod(0o755)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o755)
+    except OSError as error:
+        raise DataDirectoryUnusable(f"{root} cannot hold the platform's data: {error.strerror}") from error
     options = PlatformOptions(
         data_dir=str(root / "data"),
         gateway_port=ports.gateway,
