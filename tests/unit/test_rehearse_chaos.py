@@ -1,5 +1,7 @@
 """What the rehearsal of faults makes of what it saw: whom a fault may be blamed for, and which promises broke."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -9,10 +11,11 @@ from typer.testing import CliRunner
 
 from bezant.cli.main import app
 from bezant.local.errors import DataDirectoryUnusable
+from bezant.rehearsal.chaos import rounds as chaos
 from bezant.rehearsal.chaos.faults import FAULTS
 from bezant.rehearsal.chaos.report import report_of
-from bezant.rehearsal.chaos.rounds import Audited, Course, Inflicted, Plan
-from bezant.rehearsal.load import Ledger, Outcome
+from bezant.rehearsal.chaos.rounds import Audited, Course, Inflicted, Plan, _Rounds
+from bezant.rehearsal.load import Ledger, Load, Outcome
 from bezant.rehearsal.report.document import Lane, Report, Span, State
 
 
@@ -61,6 +64,27 @@ def test_a_recovery_of_more_than_ten_seconds_breaks_its_promise() -> None:
     late = _inflicted("pause", others=_steady(*(105 + n / 2 for n in range(22))))
     assert late.recovery_seconds == 10.5
     assert "Requests succeed again within 10 s" in _broken(late)
+
+
+def test_load_that_ends_while_requests_still_fail_shows_no_recovery() -> None:
+    until_the_end = [one for one in _steady(*(105 + n / 2 for n in range(40))) if one.at_seconds < 113]
+    assert _inflicted("kill", others=until_the_end).recovery_seconds < 10
+    assert "Requests succeed again within 10 s" in _broken(_inflicted("kill", others=until_the_end))
+    silent = [one for one in _steady() if one.at_seconds < 104.5]
+    assert "Requests succeed again within 10 s" in _broken(_inflicted("kill", others=silent)), "nothing was answered"
+
+
+async def test_load_goes_on_while_requests_fail_and_ends_when_they_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chaos, "CALM_SECONDS", 0.2)
+    load = Load("http://127.0.0.1:1", [], requests_per_second=1)
+    load.began = time.monotonic()
+    load.outcomes.append(_sent(0.15, failed=True))
+    rounds = _Rounds(Plan(("kill",)), cast(Any, None), lambda _: None)
+    calm = asyncio.create_task(rounds._calm([load]))
+    await asyncio.sleep(0.3)
+    assert not calm.done(), "the last request failed"
+    load.outcomes.append(_sent(load.seconds() + 0.15))
+    await asyncio.wait_for(calm, 5)
 
 
 @pytest.mark.parametrize("moment", [100.5, 104.5])

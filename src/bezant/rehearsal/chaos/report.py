@@ -72,10 +72,12 @@ def _promises(inflicted: Iterable[Inflicted]) -> Iterator[Promise]:
         f"{bad} of {len(untouched):,}, {percent:.2f} %",
     )
     slowest = max(rounds, key=lambda one: one.recovery_seconds)
+    still_failing = [one.fault.name for one in rounds if not one.is_recovered]
     yield Promise(
         f"Requests succeed again within {RECOVERY_SECONDS:g} s",
-        slowest.recovery_seconds < RECOVERY_SECONDS,
-        f"at most {duration_text(slowest.recovery_seconds)} ({slowest.fault.name})",
+        slowest.recovery_seconds < RECOVERY_SECONDS and not still_failing,
+        f"at most {duration_text(slowest.recovery_seconds)} ({slowest.fault.name})"
+        + (f"; not at all after {', '.join(still_failing)}" if still_failing else ""),
     )
     broken = [one.fault.name for one in rounds if not one.is_whole]
     yield Promise(

@@ -21,7 +21,7 @@ from bezant.services.audit.outside_verification import verify_log
 from bezant.verifier.audit_log import VerificationFailed
 
 CALM_SECONDS: Final = 3.0
-"""How long load runs before a fault, and after the platform is whole again."""
+"""How long load runs before a fault, and at least after the platform is whole again."""
 RECOVERY_SECONDS: Final = 10.0
 """Within which requests succeed again."""
 WHOLE_WITHIN_SECONDS: Final = 60.0
@@ -106,6 +106,12 @@ class Inflicted:
     def recovery_seconds(self) -> float:
         """How long requests of those concerned failed after `since`: until the last one was sent that did."""
         return max([0.0, *(one.at_seconds - self.since for one in self._concerned if one.is_failed)])
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether a request of those concerned has succeeded that was sent after the last failure."""
+        since = self.since + self.recovery_seconds
+        return any(not one.is_failed and one.at_seconds >= since for one in self._concerned)
 
     @property
     def over(self) -> float:
@@ -208,7 +214,7 @@ class _Rounds:
             lifted = self.seconds()
             is_whole = await scene.whole(WHOLE_WITHIN_SECONDS)
             whole = self.seconds()
-            await asyncio.sleep(CALM_SECONDS)
+            await self._calm(loads)
         finally:
             for load in loads:
                 await load.stop()
@@ -222,6 +228,21 @@ class _Rounds:
             fault, tuple(scene.hurt), load_began, began, lifted, whole, is_whole, shifted[0], shifted[1], unanswered,
             ledger, audited,
         )  # fmt: skip
+
+    async def _calm(self, loads: Sequence[Load]) -> None:
+        """Let the load go on until for a while all that was sent has succeeded, or for longer than recovery may take.
+
+        Load that ended while requests still fail would say that the failures had an end.
+        """
+        until = self.seconds() + RECOVERY_SECONDS + CALM_SECONDS
+        await asyncio.sleep(CALM_SECONDS)
+        while self.seconds() < until and not all(map(_is_calm, loads)):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+def _is_calm(load: Load) -> bool:
+    recent = list(load.since(load.seconds() - CALM_SECONDS))
+    return bool(recent) and not any(outcome.is_failed for outcome in recent)
 
 
 async def _judged(loads: Sequence[Load]) -> tuple[int, Ledger]:
