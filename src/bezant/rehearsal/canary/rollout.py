@@ -9,10 +9,10 @@ with a compression of 60, and the samples' moments are those of the model, so th
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bezant.local.plan import STABLE
 from bezant.local.status import ProcessState
@@ -150,6 +150,9 @@ class _Rollout:
         self._attempt = Attempt(fleet.seconds())
         self._began = time.monotonic()
         self._ended = asyncio.Event()
+        self._ended_at: float | None = None
+        self._is_back = False
+        self._sent_before = 0.0
         self._pods: list[str] = []
 
     def _model_seconds(self) -> float:
@@ -164,7 +167,7 @@ class _Rollout:
             judging.cancel()
             await asyncio.wait([judging])
         attempt = self._attempt
-        attempt.ended_seconds = self._fleet.seconds()
+        attempt.ended_seconds = attempt.ended_seconds or self._fleet.seconds()
         if attempt.verdict == "promoted" and is_last:
             self._told(f"{self._which}: promoted; the old version's replicas end")
             old = [pod.name for pod in self._fleet.pods if pod.arm == STABLE and pod.state is not ProcessState.STOPPED]
@@ -180,7 +183,8 @@ class _Rollout:
         for step in self._canary.steps:
             pods = math.ceil(self._replicas * step.weight / 100) if self._canary.pods_follow_weight else step.pods
             self._told(f"{self._which}: {step.weight:g} % on {pods} of {self._replicas + pods} replicas")
-            await self._grow(pods)
+            if await self._ends_before(self._grow(pods), judging):
+                return
             await self._fleet.split({STABLE: round(100 - step.weight), CANARY: round(step.weight)})
             attempt.steps.append((self._fleet.seconds(), step.weight, pods))
             hold_seconds = step.hold_minutes * 60 / self._plan.compression
@@ -195,13 +199,34 @@ class _Rollout:
                     return
         attempt.verdict = "promoted"
 
+    async def _ends_before(self, growing: Coroutine[Any, Any, None], judging: "asyncio.Task[None]") -> bool:
+        """Wait for more replicas, and return whether the analysis has ended the rollout meanwhile: then all requests
+        have gone back already, and those replicas are not waited for. Raises what broke the analysis."""
+        adding, ended = asyncio.create_task(growing), asyncio.create_task(self._ended.wait())
+        try:
+            await asyncio.wait({adding, ended, judging}, return_when=asyncio.FIRST_COMPLETED)
+            if self._ended.is_set():
+                await self._give_back()
+                # what starts in another thread cannot be called off: it has to be there before it can be removed
+                await asyncio.gather(adding, return_exceptions=True)
+                return True
+            if judging.done():
+                judging.result()
+            await adding
+        finally:
+            ended.cancel()
+            adding.cancel()
+        return False
+
     async def _grow(self, pods: int) -> None:
-        added = [
-            await self._fleet.add(self._version, arm=CANARY, environment=self._fault(), command=self._command())
-            for _ in range(pods - len(self._pods))
-        ]
-        self._pods += added
+        added = []
+        while len(self._pods) < pods and not self._ended.is_set():
+            name = await self._fleet.add(self._version, arm=CANARY, environment=self._fault(), command=self._command())
+            self._pods.append(name)
+            added.append(name)
         for name in added:
+            if self._ended.is_set():
+                return
             await self._fleet.wait_ready(name, in_gateway=1)
 
     def _has_enough(self) -> bool:
@@ -245,11 +270,16 @@ class _Rollout:
                 due[question.name] = now + question.interval_seconds
                 judgement = Judgement(now, question, tuple(question.ask(self._attempt.samples, now)))
                 self._attempt.judgements.append(judgement)
-                if not judgement.passes and self._attempt.reason is None:
-                    self._attempt.reason = judgement
-                    self._attempt.verdict = "aborted"
-                    self._ended.set()
+                if not judgement.passes:
+                    self._abort(judgement)
                     return
+
+    def _abort(self, reason: Judgement) -> None:
+        self._attempt.reason = reason
+        self._attempt.verdict = "aborted"
+        self._attempt.ended_seconds = self._fleet.seconds()
+        self._ended_at = time.monotonic()
+        self._ended.set()
 
     def _note_samples(self, now: float) -> None:
         if self._attempt.enough_at_model_seconds is None:
@@ -278,11 +308,17 @@ class _Rollout:
             ),
         )
 
+    async def _give_back(self) -> None:
+        """Send every request to the stable version again, and note how long after the verdict that was."""
+        if not self._is_back:
+            since = self._ended_at or time.monotonic()
+            await self._fleet.split({STABLE: 100})
+            self._attempt.back_after_seconds = time.monotonic() - since
+            self._is_back = True
+            self._sent_before = await self._fleet.requests_sent(CANARY)
+
     async def _take_back(self) -> None:
         attempt = self._attempt
-        began = time.monotonic()
-        await self._fleet.split({STABLE: 100})
-        attempt.back_after_seconds = time.monotonic() - began
-        before = await self._fleet.requests_sent(CANARY)
+        await self._give_back()
         await asyncio.gather(*(self._fleet.remove(name) for name in self._pods))
-        attempt.requests_after_abort = await self._fleet.requests_sent(CANARY) - before
+        attempt.requests_after_abort = await self._fleet.requests_sent(CANARY) - self._sent_before

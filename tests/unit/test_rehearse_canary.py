@@ -1,0 +1,99 @@
+"""A rollout of a canary on a fleet that only notes what is asked of it."""
+
+import asyncio
+import time
+from typing import Any, cast
+
+import pytest
+
+from bezant.local.plan import STABLE
+from bezant.rehearsal.canary import decision_record
+from bezant.rehearsal.canary.analysis import Judgement, analysis_of
+from bezant.rehearsal.canary.attempt import Attempt
+from bezant.rehearsal.canary.rollout import CANARY, Plan, _Rollout, canary_of
+from bezant.rehearsal.versions import Version
+from bezant.topology.loading import load_model
+
+PLAN = Plan("payment", "current", None, "production", compression=36_000, requests_per_second=100)
+
+
+class _Fleet:
+    """Six replicas; those that are added take as long as `starting_seconds` to be ready."""
+
+    def __init__(self, starting_seconds: float) -> None:
+        self.platform = self.options = self
+        self.pods: tuple[Any, ...] = ()
+        self.did: list[str] = []
+        self.growing = asyncio.Event()
+        self._starting_seconds = starting_seconds
+        self._began = time.monotonic()
+
+    def replica_count(self, _service: str) -> int:
+        return 6
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    async def add(self, *_: object, **__: object) -> str:
+        name = f"payment-{6 + sum(one.startswith('add') for one in self.did)}"
+        self.did.append(f"add {name}")
+        if "10 %" in self.did:
+            self.growing.set()
+        return name
+
+    async def wait_ready(self, _name: str, *, in_gateway: int) -> None:
+        assert in_gateway
+        await asyncio.sleep(self._starting_seconds)
+
+    async def remove(self, name: str) -> None:
+        self.did.append(f"remove {name}")
+
+    async def split(self, weights: dict[str, int]) -> None:
+        self.did.append(f"{weights.get(CANARY, 0)} %")
+
+    async def requests_sent(self, _arm: str) -> float:
+        return 7.0
+
+
+def _rollout(fleet: _Fleet) -> _Rollout:
+    version = Version("next", cast(Any, None), "current", needs_migration=False)
+    analysis = analysis_of("payment", canary=CANARY, stable=STABLE)
+    return _Rollout(
+        PLAN, canary_of(load_model("production"), "payment"), cast(Any, fleet), version=version, analysis=analysis,
+        told=lambda _: None, which="canary",
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Attempt]:
+    """Where verdicts are written down."""
+    written: list[Attempt] = []
+
+    async def write(_fleet: object, _version: object, attempt: Attempt) -> str:
+        written.append(attempt)
+        return "id"
+
+    monkeypatch.setattr(decision_record, "write", write)
+    return written
+
+
+async def test_an_abort_while_more_replicas_start_takes_all_requests_back_before_these_are_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = _Fleet(starting_seconds=0.3)
+    rollout = _rollout(fleet)
+
+    async def aborts_while_it_grows() -> None:
+        await fleet.growing.wait()
+        question = rollout._analysis.questions[0]
+        rollout._abort(Judgement(100.0, question, (0.5,)))
+
+    monkeypatch.setattr(rollout, "_judge", aborts_while_it_grows)
+    monkeypatch.setattr(rollout, "_has_enough", lambda: True)
+    attempt = await rollout.run(is_last=True)
+    assert attempt.verdict == "aborted"
+    assert [one for one in fleet.did if one.endswith("%")] == ["10 %", "0 %"], "no larger share after the verdict"
+    assert attempt.back_after_seconds < 0.25, "the replicas that start are not waited for"
+    added = {one.removeprefix("add ") for one in fleet.did if one.startswith("add")}
+    assert {one.removeprefix("remove ") for one in fleet.did if one.startswith("remove")} == added
+    assert attempt.requests_after_abort == 0
