@@ -97,3 +97,13 @@ async def test_an_abort_while_more_replicas_start_takes_all_requests_back_before
     added = {one.removeprefix("add ") for one in fleet.did if one.startswith("add")}
     assert {one.removeprefix("remove ") for one in fleet.did if one.startswith("remove")} == added
     assert attempt.requests_after_abort == 0
+
+
+async def test_the_record_holds_every_query_with_its_answer_and_the_samples_of_an_abort_at_the_first_step() -> None:
+    rollout = _rollout(_Fleet(starting_seconds=0))
+    rollout._abort(rollout._note(rollout._analysis.questions[0], 60.0))
+    answers = decision_record._last_answers(rollout._attempt)
+    assert list(answers) == ["error-rate", "samples"]
+    assert answers["samples"]["answer"] == [0.0]
+    assert answers["samples"]["model_seconds"] == 60
+    assert answers["error-rate"]["query"] == rollout._analysis.questions[0].query

@@ -53,5 +53,13 @@ def _decisive(attempt: Attempt) -> dict[str, Any] | None:
 
 
 def _last_answers(attempt: Attempt) -> dict[str, Any]:
-    """Return the last answer to each question: the samples among them."""
-    return {one.question.name: list(one.values) for one in attempt.judgements}
+    """Return the last answer to each question, with its query: the samples among them."""
+    return {
+        one.question.name: {
+            "query": one.question.query,
+            "condition": one.question.condition.text,
+            "answer": list(one.values),
+            "model_seconds": round(one.at_seconds, 1),
+        }
+        for one in attempt.judgements
+    }

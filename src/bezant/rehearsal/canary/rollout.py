@@ -17,7 +17,7 @@ from typing import Any, Final
 from bezant.local.plan import STABLE
 from bezant.local.status import ProcessState
 from bezant.rehearsal.canary import decision_record
-from bezant.rehearsal.canary.analysis import Analysis, Judgement, analysis_of
+from bezant.rehearsal.canary.analysis import Analysis, Judgement, Question, analysis_of
 from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.scraping import scrape_gateway, scrape_replica
 from bezant.rehearsal.fleet import Fleet, rehearsed
@@ -230,10 +230,12 @@ class _Rollout:
             await self._fleet.wait_ready(name, in_gateway=1)
 
     def _has_enough(self) -> bool:
-        asked, now = self._analysis.samples, self._model_seconds()
-        judgement = Judgement(now, asked, tuple(asked.ask(self._attempt.samples, now)))
+        return self._note(self._analysis.samples, self._model_seconds()).passes
+
+    def _note(self, question: Question, at_seconds: float) -> Judgement:
+        judgement = Judgement(at_seconds, question, tuple(question.ask(self._attempt.samples, at_seconds)))
         self._attempt.judgements.append(judgement)
-        return judgement.passes
+        return judgement
 
     async def _ends_within(self, seconds: float, judging: "asyncio.Task[None]") -> bool:
         """Wait, and return whether the analysis has ended the rollout meanwhile. Raises what broke the analysis."""
@@ -268,14 +270,15 @@ class _Rollout:
                 if due[question.name] > now + tick / 2:
                     continue
                 due[question.name] = now + question.interval_seconds
-                judgement = Judgement(now, question, tuple(question.ask(self._attempt.samples, now)))
-                self._attempt.judgements.append(judgement)
+                judgement = self._note(question, now)
                 if not judgement.passes:
                     self._abort(judgement)
                     return
 
     def _abort(self, reason: Judgement) -> None:
         self._attempt.reason = reason
+        # the record says how many samples a verdict rests on, also where no step has ended
+        self._note(self._analysis.samples, reason.at_seconds)
         self._attempt.verdict = "aborted"
         self._attempt.ended_seconds = self._fleet.seconds()
         self._ended_at = time.monotonic()
