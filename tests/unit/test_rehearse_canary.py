@@ -10,6 +10,7 @@ from bezant.local.plan import STABLE
 from bezant.rehearsal.canary import decision_record
 from bezant.rehearsal.canary.analysis import Judgement, analysis_of
 from bezant.rehearsal.canary.attempt import Attempt
+from bezant.rehearsal.canary.report import never_judged
 from bezant.rehearsal.canary.rollout import CANARY, Plan, _Rollout, canary_of
 from bezant.rehearsal.versions import Version
 from bezant.topology.loading import load_model
@@ -107,3 +108,13 @@ async def test_the_record_holds_every_query_with_its_answer_and_the_samples_of_a
     assert answers["samples"]["answer"] == [0.0]
     assert answers["samples"]["model_seconds"] == 60
     assert answers["error-rate"]["query"] == rollout._analysis.questions[0].query
+
+
+def test_a_promotion_of_which_a_question_was_never_answered_is_told() -> None:
+    analysis = analysis_of("payment", canary=CANARY, stable=STABLE)
+    judged = [Judgement(60.0, question, (0.0,)) for question in analysis.questions]
+    unjudged = [Judgement(60.0, question, ()) for question in analysis.questions if question.name == "success-drop"]
+    attempt = Attempt(0.0, verdict="promoted", judgements=[*judged[:2], *unjudged, *judged[3:]])
+    assert never_judged(analysis, [attempt]) == ["success-drop"]
+    assert never_judged(analysis, [Attempt(0.0, verdict="promoted", judgements=judged)]) == []
+    assert never_judged(analysis, [Attempt(0.0, verdict="aborted")]) == []

@@ -1,9 +1,10 @@
 """What a rehearsed canary has shown: the promises, what each question was answered, and how sure the verdict is."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from bezant.rehearsal import load as loads
-from bezant.rehearsal.canary.analysis import Judgement
+from bezant.rehearsal.canary.analysis import Analysis, Judgement
 from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.rollout import CANARY, Rehearsed
 from bezant.rehearsal.load import Outcome
@@ -101,12 +102,18 @@ def _healthy(seen: Rehearsed, failed: list[Outcome]) -> list[Promise]:
     promoted = sum(attempt.verdict == "promoted" for attempt in seen.attempts)
     fewest = min((sum(pod.is_ready for pod in moment.pods) for moment in seen.fleet.history), default=0)
     steps = len(seen.canary.steps)
+    unjudged = never_judged(seen.analysis, seen.attempts)
     return [
         Promise("A healthy version is promoted", promoted == len(seen.attempts), f"{promoted} of {len(seen.attempts)}"),
         Promise(
             "Every step saw enough to be judged",
             all(len(attempt.steps) == steps and attempt.verdict != "inconclusive" for attempt in seen.attempts),
             f"{min(len(attempt.steps) for attempt in seen.attempts)} of {steps} steps",
+        ),
+        Promise(
+            "Every question of the analysis was answered from enough samples",
+            not unjudged,
+            f"{len(seen.analysis.questions)} questions" if not unjudged else f"never: {', '.join(unjudged)}",
         ),
         Promise("No request fails", not failed, f"{len(failed)} of {len(seen.load.outcomes):,}"),
         Promise(
@@ -115,15 +122,26 @@ def _healthy(seen: Rehearsed, failed: list[Outcome]) -> list[Promise]:
     ]
 
 
+def never_judged(analysis: Analysis, attempts: Sequence[Attempt]) -> list[str]:
+    """Return the questions that a promoted version never had to answer: one without samples lets everything pass."""
+    return [
+        question.name
+        for question in analysis.questions
+        if any(one.verdict == "promoted" and one.first_judged(question.name) is None for one in attempts)
+    ]
+
+
 def _is_harmed(outcome: Outcome, seen: Rehearsed) -> bool:
     """Whether the fault showed in this request: it failed, was declined for no reason of its own, or came late."""
+    if outcome.is_failed:
+        return True
     match seen.plan.fault:
         case "latency":
             return outcome.seconds * 1000 > seen.canary.analysis.p99_latency_limit_milliseconds
         case "declines":
             return outcome.kind == "payment" and outcome.told == "declined"
         case _:
-            return outcome.is_failed
+            return False
 
 
 def _attempts(seen: Rehearsed) -> Table:
