@@ -1,13 +1,15 @@
 """The story of the deployment model, carried out by the autoscaler's own algorithm."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from bezant.cli.main import app
-from bezant.rehearsal.autoscaling.story import explaining_targets, rehearse_canary, rehearse_story
+from bezant.rehearsal.autoscaling.story import declared, explaining_targets, rehearse_canary, rehearse_story
+from bezant.rehearsal.autoscaling.horizontal import Policy, Select
 from bezant.rehearsal.report.document import from_json
 from bezant.topology.loading import load_model
 from bezant.topology.model.delivery import Autoscaling, Canary
@@ -27,6 +29,21 @@ def test_the_production_models_story_is_what_happens() -> None:
     assert [(one.began_with, one.reached) for one in story.outcomes] == [(6, 8), (8, 12), (12, 7)]
     assert [one.decided_after_seconds for one in story.outcomes] == [15, 15, 600]
     assert [moment.replicas for moment in story.timeline] == [6, 8, 12, 7]
+
+
+def test_the_autoscaler_that_is_rehearsed_is_the_charts() -> None:
+    scaling, _ = _payment("production")
+    chart = (Path(__file__).parents[2] / "charts/bezant/templates/services/scaling.yaml").read_text()
+    up, down = (chart.split(f"    {direction}:")[1] for direction in ("scaleUp", "scaleDown"))
+    policy = re.compile(r"- \{type: (Percent|Pods), value: (\d+), periodSeconds: (\d+)\}")
+    rehearsed = declared(scaling, 60)
+    for text, direction in ((up.split("scaleDown:")[0], rehearsed.scale_up), (down, rehearsed.scale_down)):
+        stated = [Policy(int(value), kind == "Percent", int(period)) for kind, value, period in policy.findall(text)]
+        assert stated == list(direction.policies)
+        assert direction.select is Select.MAX
+    assert "selectPolicy: Max" in up
+    assert "selectPolicy" not in down, "Max by default"
+    assert "stabilizationWindowSeconds: 0\n" in up
 
 
 def test_the_documents_steps_up_need_57_to_61_percent_and_its_step_down_is_never_reached() -> None:

@@ -198,7 +198,7 @@ def test_the_production_models_nodes_hold_every_services_maximum_and_shrink_agai
     assert 300 < course.longest_wait_seconds <= 330, "five minutes of provisioning and three looks of ten seconds"
     maximum = next(load for load in course.loads if load.words == MAXIMUM)
     provisioned = [node for node in course.nodes if node.asked_seconds]
-    assert all(maximum.start_seconds < node.asked_seconds < maximum.start_seconds + 60 for node in provisioned)
+    assert all(maximum.start_seconds < node.asked_seconds <= maximum.start_seconds + 150 for node in provisioned)
     assert {node.name.split("-")[1] for node in provisioned} == {"1a", "1b", "1c"}
 
 

@@ -7,6 +7,7 @@ they are ready. Loads are in hundredths of a pod's CPU request, so that 450 are 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from bezant.rehearsal.autoscaling.horizontal import (
     SYNC_SECONDS,
@@ -19,6 +20,9 @@ from bezant.rehearsal.autoscaling.horizontal import (
 )
 from bezant.topology.model.delivery import Autoscaling, AutoscalingStep, Canary
 
+_GROWS_BY: Final = (Policy(100, True, 60), Policy(2, False, 60))
+_SHRINKS_BY: Final = (Policy(50, True, 60),)
+"""The policies of `charts/bezant/templates/services/scaling.yaml`, slower than what Kubernetes does by default."""
 START_SECONDS = 45
 """From a decision until the new pod answers its readiness probe."""
 _SETTLE_SECONDS = 300
@@ -98,12 +102,13 @@ class Climb:
 
 
 def declared(scaling: Autoscaling, cpu_target: float) -> HorizontalAutoscaler:
-    """Return the autoscaler of a service under a CPU target, with the model's window for scaling down."""
+    """Return the autoscaler of a service under a CPU target as the chart declares it, with the model's window."""
     return HorizontalAutoscaler(
         min_replicas=scaling.min_replicas,
         max_replicas=scaling.max_replicas,
         targets={Metric.CPU: cpu_target},
-        scale_down=Direction(int(scaling.scale_down_stabilisation_minutes * 60), (Policy(100, True, 15),)),
+        scale_up=Direction(0, _GROWS_BY),
+        scale_down=Direction(int(scaling.scale_down_stabilisation_minutes * 60), _SHRINKS_BY),
     )
 
 
@@ -199,7 +204,10 @@ def rehearse_canary(scaling: Autoscaling, canary: Canary, *, utilisation: float,
     the stable version to that: what was right for all pods becomes the number of one part of them.
     """
     autoscaler = HorizontalAutoscaler(
-        min_replicas=scaling.min_replicas, max_replicas=scaling.max_replicas, targets={Metric.MEMORY: target}
+        min_replicas=scaling.min_replicas,
+        max_replicas=scaling.max_replicas,
+        targets={Metric.MEMORY: target},
+        scale_up=Direction(0, _GROWS_BY),
     )
     replicas = scaling.min_replicas
     controller, now = Controller(autoscaler), 0
