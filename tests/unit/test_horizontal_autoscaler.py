@@ -97,6 +97,22 @@ def test_policies_are_chosen_by_select() -> None:
     assert controller.decide(60, 9, pods(*[1] * 9)).replicas == 8
 
 
+def test_what_was_taken_in_a_policys_period_may_be_added_again_and_the_other_way_round() -> None:
+    down = Direction(0, (Policy(50, True, 60),))
+    controller = Controller(scaler(scale_up=Direction(0, (Policy(2, False, 60),)), scale_down=down))
+    assert controller.decide(0, 10, pods(*[1] * 10)).replicas == 5
+    assert controller.decide(15, 5, pods(*[500] * 5)).replicas == 12, "two above the ten of a minute ago"
+    assert controller.decide(30, 12, pods(*[500] * 12)).replicas == 12
+    assert controller.decide(45, 12, pods(*[1] * 12)).replicas == 5, "half of the ten of a minute ago"
+
+
+def test_a_controller_that_has_just_begun_keeps_what_it_finds_for_its_window() -> None:
+    controller = Controller(scaler(scale_down=Direction(300, (Policy(100, True, 15),))))
+    assert controller.decide(0, 10, pods(*[5] * 10)).replicas == 10
+    assert controller.decide(285, 10, pods(*[5] * 10)).replicas == 10
+    assert controller.decide(300, 10, pods(*[5] * 10)).replicas == 1
+
+
 def test_what_was_asked_for_within_the_window_is_kept() -> None:
     controller = Controller(scaler(min_replicas=2, scale_down=Direction(600, (Policy(100, True, 15),))))
     assert controller.decide(0, 10, pods(*[50] * 10)).replicas == 10

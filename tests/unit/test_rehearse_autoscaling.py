@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from bezant.cli.main import app
-from bezant.rehearsal.autoscaling.story import declared, explaining_targets, rehearse_canary, rehearse_story
 from bezant.rehearsal.autoscaling.horizontal import Policy, Select
+from bezant.rehearsal.autoscaling.report import rehearse_autoscaling
+from bezant.rehearsal.autoscaling.story import declared, explaining_targets, rehearse_canary, rehearse_story
 from bezant.rehearsal.report.document import from_json
 from bezant.topology.loading import load_model
 from bezant.topology.model.delivery import Autoscaling, Canary
@@ -104,3 +105,18 @@ def test_what_is_not_there_is_refused_with_a_name(arguments: list[str]) -> None:
     refused = CliRunner().invoke(app, ["rehearse", "autoscale", *arguments])
     assert refused.exit_code == 2
     assert arguments[1] in refused.output
+
+
+def test_a_story_that_no_target_brings_about_is_a_broken_promise() -> None:
+    topology = load_model("as_documented")
+    payment = next(one for one in topology.services if one.name == "payment")
+    assert payment.autoscaling is not None
+    absurd = payment.autoscaling.story[-1].model_copy(
+        update={"replicas_before": 6, "replicas_after": 29, "cpu_utilisation": 30}
+    )
+    scaling = payment.autoscaling.model_copy(update={"story": (absurd,), "normal_memory_utilisation": 30})
+    report = rehearse_autoscaling("absurd", topology, payment, scaling)
+    assert [promise.text for promise in report.promises if not promise.kept] == [
+        "Some CPU target brings about every step up that is told"
+    ]
+    assert not report.kept

@@ -177,7 +177,7 @@ class Cluster:
     def _scan_up(self, now: int) -> bool:
         provision = int(self.topology.node_autoscaler.provision_minutes.high * 60)
         additions = scale_up([*self._nodes, *self._coming], self.groups, self._waiting) if self._waiting else []
-        for addition in scale_up([*self._nodes, *self._coming], self.groups, self._waiting):
+        for addition in additions:
             self._coming += [self._new_node(addition.group, now, now + provision) for _ in range(addition.count)]
             self._down.added(now)
             where = f"{addition.group.name} in {addition.group.zone}"

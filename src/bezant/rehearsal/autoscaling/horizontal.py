@@ -139,6 +139,7 @@ class Controller:
 
     declared: HorizontalAutoscaler
     _recommended: list[tuple[float, int]] = field(default_factory=list)
+    _looked: bool = False
     _changes: list[tuple[float, int]] = field(default_factory=list)
 
     def decide(self, now: float, current: int, pods: Sequence[Pod]) -> Decision:
@@ -160,6 +161,10 @@ class Controller:
     def _stabilised(self, now: float, current: int, wanted: int) -> int:
         up, down = self.declared.scale_up, self.declared.scale_down
         longest = max(up.stabilisation_seconds, down.stabilisation_seconds)
+        if not self._looked:
+            # the controller takes what it finds for its first recommendation: its own restart must not scale down
+            self._looked = True
+            self._recommended.append((now, current))
         self._recommended = [(at, was) for at, was in self._recommended if at > now - longest]
         lowest = min([wanted, *(was for at, was in self._recommended if at > now - up.stabilisation_seconds)])
         highest = max([wanted, *(was for at, was in self._recommended if at > now - down.stabilisation_seconds)])
@@ -187,9 +192,10 @@ class Controller:
         reached = []
         for policy in direction.policies:
             recent = [by for at, by in self._changes if at > now - policy.period_seconds]
-            # where the period began: what was added or taken since counts against the policy
-            start = current - sum(by for by in recent if (by > 0) is up)
+            # where the period began: what was added since, and what was taken, counts for the policy
+            start = current - sum(recent)
             step = start * policy.value / 100 if policy.is_percent else policy.value
             reached.append(_ceil(start + step) if up else math.floor(start - step + _EXACTNESS))
         widest = max if (direction.select is Select.MAX) is up else min
-        return widest(reached)
+        # a policy that is used up holds the number; it never turns it around
+        return max(widest(reached), current) if up else min(widest(reached), current)

@@ -92,6 +92,10 @@ def _climbs(service: Service, scaling: Autoscaling) -> list[Climb]:
 
 
 def _promises(stories: Sequence[Story]) -> Iterator[Promise]:
+    if not stories:
+        yield Promise(
+            "Some CPU target brings about every step up that is told", kept=False, figure="none of 20 to 95 %"
+        )
     for outcomes in zip(*(story.outcomes for story in stories), strict=True):
         told = outcomes[0].told
         best = next((one for one in outcomes if one.is_as_told), outcomes[0])
