@@ -16,11 +16,15 @@ from typing import Any, Final, Literal, NamedTuple
 import aiohttp
 import msgspec
 
-from bezant.client import BezantClient
+from bezant.client import ApiProblem, BezantClient
+from bezant.local.errors import StartFailed
 from bezant.rehearsal.report.document import Promise, Series
 
 _MOST_UNDER_WAY: Final = 512
 _TIMEOUT_SECONDS: Final = 20.0
+_ONBOARDED_WITHIN_SECONDS: Final = 120.0
+_ASKED_AT_ONCE: Final = 16
+_SETTLED_WITHIN_SECONDS: Final = 60.0
 _READS: Final = 0.2
 _OVERDRAWN: Final = 0.02
 """The share of payments that a customer without money tries: a platform on a usual day declines some."""
@@ -28,6 +32,8 @@ LEAST_SUCCESSFUL: Final = 0.9
 """Below this share of successes a load shows little: what is declined touches no ledger."""
 _MONEY_MOVED: Final = frozenset({"captured", "authorized", "requires_review"})
 _RECORDED: Final = frozenset({200, 201, 202})
+SAYS_NOTHING: Final = (ApiProblem, aiohttp.ClientError, OSError)
+"""What a client raises when the platform does not answer, or refuses, after all repetitions."""
 
 
 @dataclass(slots=True)
@@ -54,7 +60,7 @@ class Outcome(NamedTuple):
     seconds: float
     kind: Kind
     status: int
-    """The HTTP status; 0 when the connection broke or nothing came in time."""
+    """The HTTP status; 0 when the connection broke, nothing came in time, or what came was no payment."""
     told: str
     """A payment's status, or what went wrong."""
 
@@ -91,6 +97,8 @@ class Ledger:
     """How many payments moved or hold money, as they were acknowledged."""
     checked: int = 0
     """How many tenants' ledgers were checked."""
+    untold: list[str] = field(default_factory=list)
+    """What the platform did not say even when it was asked again, and why."""
 
     def promises(self) -> list[Promise]:
         """Return what is promised of money whatever happens."""
@@ -101,7 +109,14 @@ class Ledger:
             Promise("No acknowledged payment is lost", not self.lost, f"{len(self.lost)} {of}"),
             Promise("No payment is doubled", not self.doubled, f"{len(self.doubled)} {of}"),
             Promise("Every ledger balances", not self.unbalanced, f"{self.checked} ledgers checked"),
+            self.all_told(),
         ]
+
+    def all_told(self) -> Promise:
+        """Return the promise that nothing had to be left out of the others."""
+        text = "What became of every payment can be asked afterwards"
+        return Promise(text, not self.untold, "all of them" if not self.untold else
+                       f"{len(self.untold)} times not, first {self.untold[0]}")  # fmt: skip
 
 
 class Load:
@@ -117,6 +132,7 @@ class Load:
         self._chooser = random.Random(seed)  # noqa: S311  choices of a load, no secret
         self._acknowledged: dict[str, dict[str, str]] = {tenant.id: {} for tenant in tenants}
         self._open: dict[str, _Sent] = {}
+        self._untold: list[str] = []
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
@@ -228,12 +244,16 @@ class Load:
                 method, self._url + path, headers=headers, data=sent.body if sent else None
             ) as response:
                 status, raw = response.status, await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             status, told = 0, type(error).__name__
         else:
-            answer = msgspec.json.decode(raw) if raw else {}
-            told = str(answer.get("status") if status in _RECORDED else answer.get("code"))
-            document = answer if status in _RECORDED else None
+            answer = _document(raw)
+            if status not in _RECORDED:
+                told = str(answer.get("code"))
+            elif "id" in answer:
+                told, document = str(answer.get("status")), answer
+            else:  # whatever it says, it acknowledges nothing
+                status, told = 0, f"{status} without a payment"
         self.outcomes.append(Outcome(at - self.began, time.monotonic() - at, kind, status, told))
         return document
 
@@ -242,27 +262,46 @@ class Load:
     async def settle(self) -> int:
         """Ask for the end of each payment without an answer, under its key; return how many there were."""
         without = list(self._open.values())
-        for sent in without:
-            async with BezantClient(self._url, sent.tenant.api_key) as client:
-                answer = await client.post("/v1/payments", msgspec.Raw(sent.body), key=sent.key)
-            self._acknowledged[sent.tenant.id][sent.key] = answer["id"]
+        at_once = asyncio.Semaphore(_ASKED_AT_ONCE)
+        until = time.monotonic() + _SETTLED_WITHIN_SECONDS
+
+        async def ask(sent: _Sent) -> None:
+            async with at_once:
+                try:
+                    if time.monotonic() > until:
+                        raise TimeoutError("not asked, the time for that was up")
+                    async with BezantClient(self._url, sent.tenant.api_key) as client:
+                        answer = await client.post("/v1/payments", msgspec.Raw(sent.body), key=sent.key)
+                except SAYS_NOTHING as error:
+                    self._untold.append(f"payment {sent.key}: {error or type(error).__name__}")
+                else:
+                    self._acknowledged[sent.tenant.id][sent.key] = answer["id"]
+
+        await asyncio.gather(*map(ask, without))
         self._open.clear()
         return len(without)
 
     async def judge(self) -> Ledger:
         """Compare what was acknowledged with what the tenants' lists and the ledgers' own checks say."""
-        found = Ledger(successful=sum(outcome.is_success for outcome in self.outcomes if outcome.kind == "payment"))
+        found = Ledger(
+            successful=sum(outcome.is_success for outcome in self.outcomes if outcome.kind == "payment"),
+            untold=self._untold.copy(),
+        )
         await asyncio.gather(*(self._judge(tenant, found) for tenant in self._tenants))
         return found
 
     async def _judge(self, tenant: Customer, found: Ledger) -> None:
         acknowledged = self._acknowledged[tenant.id]
-        listed: dict[str, list[str]] = {}
-        async with BezantClient(self._url, tenant.api_key) as client:
-            async for payment in client.pages("/v1/payments"):
-                listed.setdefault(payment["reference"], []).append(payment["id"])
-            check = await client.get("/v1/ledger/check")
         found.acknowledged += len(acknowledged)
+        listed: dict[str, list[str]] = {}
+        try:
+            async with BezantClient(self._url, tenant.api_key) as client:
+                async for payment in client.pages("/v1/payments"):
+                    listed.setdefault(payment["reference"], []).append(payment["id"])
+                check = await client.get("/v1/ledger/check")
+        except SAYS_NOTHING as error:
+            found.untold.append(f"list and ledger of {tenant.slug}: {error or type(error).__name__}")
+            return
         found.checked += 1
         found.lost += [reference for reference, one in acknowledged.items() if one not in listed.get(reference, [])]
         found.doubled += [reference for reference, ids in listed.items() if len(ids) > 1]
@@ -278,10 +317,14 @@ async def furnish(url: str, admin_key: str, *, tenants: int, accounts: int = 40,
 
 async def _customer(url: str, admin: BezantClient, slug: str, accounts: int) -> Customer:
     made = await admin.post("/v1/tenants", {"name": slug, "slug": slug, "rate_limit_per_second": 100_000})
-    while (onboarding := await admin.get(made["onboarding"]))["status"] == "running":  # noqa: ASYNC110
+    deadline = time.monotonic() + _ONBOARDED_WITHIN_SECONDS
+    onboarding = await admin.get(made["onboarding"])
+    while onboarding["status"] == "running" and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
+        onboarding = await admin.get(made["onboarding"])
     if onboarding["status"] != "succeeded":
-        raise RuntimeError(f"the tenant {slug} was not onboarded: {onboarding['error']}")
+        why = onboarding["error"] or f"still {onboarding['status']} after {_ONBOARDED_WITHIN_SECONDS:.0f} s"
+        raise StartFailed(f"the tenant {slug} was not onboarded: {why}")
 
     async with BezantClient(url, made["api_key"]) as client:
 
@@ -294,6 +337,15 @@ async def _customer(url: str, admin: BezantClient, slug: str, accounts: int) -> 
         bank = await account("settlement", "bank")
         customers = await asyncio.gather(*(account("customer", f"customer {n}") for n in range(accounts)))
     return Customer(made["id"], slug, made["api_key"], bank, list(customers))
+
+
+def _document(raw: bytes) -> dict[str, Any]:
+    """Return an answer's object; an empty one for what is none, as a cut-off or foreign answer."""
+    try:
+        answer = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def percentile(values: Iterable[float], share: float) -> float:

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import structs
 
 from bezant.rehearsal.chaos.rounds import RECOVERY_SECONDS, Course, Inflicted
-from bezant.rehearsal.load import LEAST_SUCCESSFUL, Outcome, by_second, failed, p99_milliseconds, percentile
+from bezant.rehearsal.load import LEAST_SUCCESSFUL, Ledger, Outcome, by_second, failed, p99_milliseconds, percentile
 from bezant.rehearsal.report.document import Event, Figure, Lane, Promise, Report, Series, Span, State, Table, Timeline
 from bezant.rehearsal.report.numbers import duration_text, number_text
 
@@ -54,6 +54,7 @@ def _promises(inflicted: Iterable[Inflicted]) -> Iterator[Promise]:
         "Every ledger balances after every fault", not unbalanced,
         ", ".join(unbalanced) if unbalanced else f"checked after {len(rounds)} fault{'s' if len(rounds) > 1 else ''}",
     )  # fmt: skip
+    yield Ledger(untold=[text for one in rounds for text in one.ledger.untold]).all_told()
     wrong = [text for one in rounds for text in one.audited.unverified]
     missing = {payment for one in rounds for payment in one.audited.missing}
     yield Promise(

@@ -16,7 +16,7 @@ from bezant.contracts.fleet import SERVICES
 from bezant.rehearsal.chaos.faults import FAULTS, Fault, Scene
 from bezant.rehearsal.chaos.process_history import ProcessHistory
 from bezant.rehearsal.fleet import Fleet, rehearsed
-from bezant.rehearsal.load import Customer, Ledger, Load, Outcome
+from bezant.rehearsal.load import SAYS_NOTHING, Customer, Ledger, Load, Outcome
 from bezant.services.audit.outside_verification import verify_log
 from bezant.verifier.audit_log import VerificationFailed
 
@@ -255,6 +255,7 @@ async def _judged(loads: Sequence[Load]) -> tuple[int, Ledger]:
         together.lost += found.lost
         together.doubled += found.doubled
         together.unbalanced += found.unbalanced
+        together.untold += found.untold
     return unanswered, together
 
 
@@ -266,6 +267,14 @@ async def _audit(url: str, tenants: Sequence[Customer]) -> Audited:
 
 
 async def _audit_one(url: str, tenant: Customer, found: Audited) -> None:
+    try:
+        await _look_up(url, tenant, found)
+        found.entries += (await verify_log(url, tenant.api_key)).size
+    except (VerificationFailed, *SAYS_NOTHING) as failure:
+        found.unverified.append(f"{tenant.slug}: {failure}")
+
+
+async def _look_up(url: str, tenant: Customer, found: Audited) -> None:
     async with BezantClient(url, tenant.api_key) as client:
         missing = {payment["id"] async for payment in client.pages("/v1/payments", limit=200)}
         cursor: str | None = None
@@ -279,7 +288,3 @@ async def _audit_one(url: str, tenant: Customer, found: Audited) -> None:
             else:
                 cursor = page["next_cursor"]
     found.missing += sorted(missing)
-    try:
-        found.entries += (await verify_log(url, tenant.api_key)).size
-    except VerificationFailed as failure:
-        found.unverified.append(f"{tenant.slug}: {failure}")

@@ -1,0 +1,71 @@
+"""The load of a rehearsal against a server that answers badly: every request has an outcome, and none is forgotten."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from bezant.client import asynchronous
+from bezant.rehearsal.load import Customer, Load
+
+TENANT = Customer("id", "acme", "key", "bank", ["alice"])
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+
+
+@asynccontextmanager
+async def served(answer: Answer) -> AsyncIterator[str]:
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def patient_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asynchronous, "wait_before_next", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (503, "no healthy upstream", "None"),
+        (201, '{"id": "a", "sta', "201 without a payment"),
+        (200, "[]", "200 without a payment"),
+        (502, "", "None"),
+    ],
+)
+async def test_an_answer_that_is_no_payment_is_a_failed_request(status: int, body: str, told: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=body)
+
+    async with served(answer) as url:
+        load = Load(url, [TENANT], requests_per_second=200)
+        await load.start()
+        await load.more(5)
+        await load.stop()
+        assert len(load._open) == len(load.outcomes), "each is asked for again afterwards"
+    assert {(outcome.is_failed, outcome.told) for outcome in load.outcomes} == {(True, told)}
+
+
+async def test_what_the_platform_does_not_say_afterwards_breaks_a_promise_and_ends_nothing() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"code": "unavailable", "title": "no", "status": 503}, status=503)
+
+    async with served(answer) as url:
+        load = Load(url, [TENANT], requests_per_second=200)
+        await load.start()
+        await load.more(3)
+        await load.stop()
+        without = await load.settle()
+        ledger = await load.judge()
+    assert without == len(load.outcomes)
+    assert len(ledger.untold) == without + 1, "every payment, and the tenant's list and ledger"
+    broken = [promise.text for promise in ledger.promises() if not promise.kept]
+    assert broken == ["The load moves money", "What became of every payment can be asked afterwards"]
