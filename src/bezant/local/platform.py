@@ -128,6 +128,16 @@ class LocalPlatform:
                     stream.close()
             self._supervisor = None
 
+    def give_up(self, *, timeout_seconds: float = 90) -> None:
+        """Stop what `start` has begun, from another thread too while it waits; it raises then. Does nothing else.
+
+        Unlike `stop` this reaches only a supervisor that this object has started, never another's in the directory.
+        """
+        if self._supervisor is not None:
+            if self._supervisor.poll() is None:
+                self._supervisor.terminate()
+            self._supervisor.wait(timeout_seconds)
+
     def kill_supervisor(self) -> None:
         """Kill the supervisor with SIGKILL; the kernel ends its children."""
         os.kill(self.status().supervisor_pid, signal.SIGKILL)

@@ -13,13 +13,13 @@ from typing import Final
 
 from bezant.local import log_files
 from bezant.local.administration import make_admin_key, settings_of
-from bezant.local.errors import DataDirectoryUnusable, PlatformError
+from bezant.local.errors import DataDirectoryUnusable, InvalidOptions, PlatformError
 from bezant.local.gateway import cluster_name
 from bezant.local.gateway_process import healthy_replicas
 from bezant.local.options import PlatformOptions
 from bezant.local.plan import STABLE, AddedReplica
 from bezant.local.platform import LocalPlatform
-from bezant.local.ports import Ports
+from bezant.local.ports import MAX_REPLICAS, Ports
 from bezant.local.postgres import SUPERUSER
 from bezant.local.service_processes import shared_settings
 from bezant.local.status import PlatformStatus, ProcessState
@@ -94,12 +94,14 @@ class Fleet:
     _weights: dict[str, int] = field(default_factory=lambda: {STABLE: 100})
     began: float = 0.0
     _next: int = 0
+    _taken: set[int] = field(default_factory=set)
     _ended: float | None = None
 
     def begin(self) -> None:
         """Take the present moment as second 0 of the rehearsal and follow every change from now on."""
         self.began = time.monotonic()
         self._next = self.platform.options.replica_count(self.service)
+        self._taken = set(range(self._next))
         loop = asyncio.get_running_loop()
 
         def follow() -> None:
@@ -148,15 +150,17 @@ class Fleet:
         command: tuple[str, ...] | None = None,
     ) -> str:
         """Start one more replica and return its name; it is not ready yet. `command` is the version's by default."""
+        number = self._free_number()
         replica = AddedReplica(
             service=self.service,
-            replica=self._next,
+            replica=number,
             arm=arm,
             version=version.label,
             command=command or version.command,
             environment=dict(environment or {}),
         )
-        self._next += 1
+        self._next = number + 1
+        self._taken.add(number)
         self._arms[replica.name] = arm
         await asyncio.to_thread(self.platform.add_replica, replica)
         return replica.name
@@ -164,7 +168,7 @@ class Fleet:
     async def wait_ready(self, name: str, *, in_gateway: int) -> None:
         """Return when it is ready and the gateway sends requests to so many of its arm.
 
-        Raises `NeverReady` with the end of its log, `TimeoutError` when only the gateway does not follow.
+        Raises `NeverReady`, with the end of its log or saying that only the gateway does not follow.
         """
         try:
             await asyncio.to_thread(self.platform.wait_ready, name, timeout_seconds=_READY_WITHIN_SECONDS)
@@ -176,13 +180,27 @@ class Fleet:
                 f"stable version. Its log ends with:\n{tail}"
             ) from error
         cluster = cluster_name(self.service, self._arms.get(name, STABLE))
-        async with asyncio.timeout(_READY_WITHIN_SECONDS):
-            while (await healthy_replicas(self.platform.options.ports)).get(cluster, 0) < in_gateway:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(_READY_WITHIN_SECONDS):
+                while (await healthy_replicas(self.platform.options.ports)).get(cluster, 0) < in_gateway:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            raise NeverReady(
+                f"the gateway did not send requests to {name} within {_READY_WITHIN_SECONDS:.0f} s"
+            ) from error
 
     async def remove(self, name: str) -> None:
         """Take a replica out of the gateway, let it end gracefully, and return when it has."""
         await asyncio.to_thread(self.platform.remove_replica, name)
+        self._taken.discard(_number(name))
+
+    def _free_number(self) -> int:
+        """Return the next number; from the beginning again after the last, for which there is a port."""
+        numbers = [(self._next + n) % MAX_REPLICAS for n in range(MAX_REPLICAS)]
+        free = next((number for number in numbers if number not in self._taken), None)
+        if free is None:
+            raise InvalidOptions(f"{self.service} has {MAX_REPLICAS} replicas already")
+        return free
 
     async def split(self, weights: Mapping[str, int]) -> None:
         """Split the service's requests over the arms; in force when this returns."""
@@ -241,6 +259,20 @@ def _number(name: str) -> int:
     return int(name.rpartition("-")[2])
 
 
+async def _start(platform: LocalPlatform) -> None:
+    """Start it, and leave nothing behind when it does not come up or when this is called off meanwhile."""
+    starting = asyncio.ensure_future(asyncio.to_thread(platform.start))
+    try:
+        await asyncio.shield(starting)
+    except BaseException:
+        await asyncio.to_thread(platform.give_up)
+        # the thread cannot be called off: it raises once its supervisor has ended
+        [came_up] = await asyncio.gather(starting, return_exceptions=True)
+        if not isinstance(came_up, BaseException):
+            await asyncio.to_thread(platform.stop)
+        raise
+
+
 @asynccontextmanager
 async def rehearsed(
     service: str,
@@ -262,8 +294,9 @@ async def rehearsed(
     # PostgreSQL does not run as root: another account has to be able to pass
     root = Path(tempfile.mkdtemp(prefix="bezant-rehearsal-", dir="/tmp")) if data_dir is None else data_dir
     try:
+        if data_dir is None:
+            root.chmod(0o755)
         root.mkdir(parents=True, exist_ok=True)
-        root.chmod(0o755)
     except OSError as error:
         raise DataDirectoryUnusable(f"{root} cannot hold the platform's data: {error.strerror}") from error
     options = PlatformOptions(
@@ -278,17 +311,14 @@ async def rehearsed(
     platform = LocalPlatform(options)
     told("starting the platform")
     try:
-        starting = asyncio.create_task(asyncio.to_thread(platform.start))
+        await _start(platform)
         try:
-            await asyncio.shield(starting)
             told("onboarding tenants")
             admin_key = await make_admin_key(settings_of(platform.directory.root), "rehearsal")
             customers = await furnish(platform.url, admin_key, tenants=tenants, tag="rehearsal")
             version = platform.process(f"{service}-0").version
             yield Fleet(platform, service, version, customers, admin_key)
         finally:
-            # a thread cannot be cancelled: what it starts is there when it is done, and not before
-            await asyncio.wait([starting])
             told("stopping the platform")
             await asyncio.to_thread(platform.stop)
     finally:
