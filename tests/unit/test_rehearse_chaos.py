@@ -140,6 +140,9 @@ def test_a_fault_stands_in_the_lane_of_what_it_hurt() -> None:
         (["--target", "x"], "takes no target"),
         (["--report", "/no/such/folder/report.html"], "cannot be written"),
         (["--report", "/"], "is a directory"),
+        (["--fault", "zone", "--target", "mars-1a"], "the zones are us-east-1a"),
+        (["--fault", "kill", "--target", "us-east-1a"], "it needs a process"),
+        (["--fault", "zone", "--fault", "kill", "--target", "us-east-1a"], "kill cannot be inflicted on us-east-1a"),
     ],
 )
 def test_what_cannot_be_inflicted_is_refused(arguments: list[str], said: str) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from bezant.cli.console import errors, reported
+from bezant.cli.console import errors
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
-from bezant.cli.rehearse_watched import run_until_told_to_end
+from bezant.cli.rehearse_watched import possible, run_until_told_to_end
+from bezant.local.zones import ZONES
 from bezant.rehearsal.chaos.faults import FAULTS
 from bezant.rehearsal.chaos.report import report_of
 from bezant.rehearsal.chaos.rounds import Plan, rehearse
@@ -62,15 +63,16 @@ def chaos(
     untargeted = [name for name in plan.faults if not FAULTS[name].takes_a_target]
     if target is not None and untargeted:
         raise typer.BadParameter(f"{untargeted[0]} takes no target; choose with --fault", param_hint="--target")
+    for name in plan.faults if target is not None else ():
+        if (name == "zone") != (target in ZONES):
+            known = f"the zones are {', '.join(ZONES)}" if name == "zone" else "it needs a process, such as payment-0"
+            raise typer.BadParameter(f"{name} cannot be inflicted on {target}; {known}", param_hint="--target")
     started_at, began = now_text(), time.monotonic()
 
     def told(what: str) -> None:
         errors.print(f"{time.monotonic() - began:6.1f} s  {what}", style="dim", markup=False, highlight=False)
 
-    with reported(as_json=as_json):
-        try:
-            course = run_until_told_to_end(rehearse(plan, told=told))
-        except LookupError as error:
-            raise typer.BadParameter(str(error), param_hint="--target") from error
+    with possible(as_json=as_json):
+        course = run_until_told_to_end(rehearse(plan, told=told))
     report = report_of(course, started_at=started_at, duration_seconds=time.monotonic() - began)
     finish(report, as_json=as_json, report_file=report_file)

@@ -1,15 +1,20 @@
 """Run a rehearsal on real processes, and draw it while it runs."""
 
 import asyncio
+import json
 import signal
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import typer
+from aiohttp import ClientError
 from rich.live import Live
 
 from bezant.cli.console import console, errors
 from bezant.cli.rehearse_picture import Picture
+from bezant.client import ApiProblem
 from bezant.local.errors import PlatformError
 from bezant.rehearsal.autoscaling.live import LoadNotSeen
 from bezant.rehearsal.canary.rollout import NoCanary
@@ -20,7 +25,7 @@ from bezant.topology.errors import TopologyError
 
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
-_UNUSABLE = (PlatformError, VersionUnusable, NoCanary, LoadNotSeen, TopologyError)
+_UNUSABLE = (PlatformError, VersionUnusable, NoCanary, LoadNotSeen, TopologyError, ApiProblem, ClientError, OSError)
 """What makes a rehearsal impossible, as opposed to a promise that it finds broken."""
 
 
@@ -34,17 +39,34 @@ class Rehearsal(Protocol[Result_co]):
 
 
 def watched(service: str, rehearsal: Rehearsal[Result], *, as_json: bool) -> Result:
-    """Run it and return what it has found, its last picture left on the terminal. Exits 2 when it is impossible."""
+    """Run it and return what it has found, its last picture left on the terminal. Exits when it is impossible."""
     picture = Picture(service)
-    try:
-        with Live(console=errors, refresh_per_second=8, transient=True, get_renderable=picture.draw):
-            found = run_until_told_to_end(rehearsal(told=picture.told, prepared=picture.follow))
-    except _UNUSABLE as error:
-        errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
+    with (
+        possible(as_json=as_json),
+        Live(console=errors, refresh_per_second=8, transient=True, get_renderable=picture.draw),
+    ):
+        found = run_until_told_to_end(rehearsal(told=picture.told, prepared=picture.follow))
     if not as_json:
         console.print(picture.last())
     return found
+
+
+@contextmanager
+def possible(*, as_json: bool) -> Iterator[None]:
+    """Say in one message, or as a JSON object, what makes a rehearsal impossible, and exit as that error says.
+
+    1 is left to broken promises: an error that says so itself exits 2.
+    """
+    try:
+        yield
+    except _UNUSABLE as error:
+        message = str(error) or type(error).__name__
+        if as_json:
+            code = error.code if isinstance(error, PlatformError | TopologyError) else "impossible"
+            sys.stdout.write(json.dumps({"error": code, "message": message}) + "\n")
+        else:
+            errors.print(f"bezant: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(max(2, error.exit_code) if isinstance(error, PlatformError) else 2) from error
 
 
 def run_until_told_to_end(rehearsal: Coroutine[Any, Any, Result]) -> Result:

@@ -269,6 +269,8 @@ async def zone(scene: Scene) -> AsyncIterator[None]:
     """Lose a zone: all of its processes fall silent at once, without a word to their peers; later new ones come."""
     wanted = scene.target or LOST_ZONE
     lost = [name for name, role, zone, _ in await scene.status() if zone == wanted and role in (*SERVICES, "cache")]
+    if not lost:
+        raise InvalidOptions(f"nothing can be lost with {wanted}; the zones are {', '.join(ZONES)}")
     scene.hurt += lost
     await asyncio.gather(*(scene.signal(process, signal.SIGSTOP) for process in lost))
     try:

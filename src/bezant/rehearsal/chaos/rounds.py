@@ -13,6 +13,8 @@ from typing import Final
 
 from bezant.client import BezantClient
 from bezant.contracts.fleet import SERVICES
+from bezant.local.errors import InvalidOptions
+from bezant.local.zones import ZONES
 from bezant.rehearsal.chaos.faults import FAULTS, Fault, Scene
 from bezant.rehearsal.chaos.process_history import ProcessHistory
 from bezant.rehearsal.fleet import Fleet, rehearsed
@@ -157,7 +159,10 @@ class Course:
 
 
 async def rehearse(plan: Plan, *, told: Callable[[str], None] = lambda _: None) -> Course:
-    """Inflict the planned faults one after another. Raises `PlatformError` when the platform does not start."""
+    """Inflict the planned faults one after another.
+
+    Raises `PlatformError` when the platform does not start, or has no such target.
+    """
     replicas = dict.fromkeys(SERVICES, plan.replicas)
     async with rehearsed(
         "payment",
@@ -168,11 +173,21 @@ async def rehearse(plan: Plan, *, told: Callable[[str], None] = lambda _: None) 
         environment=_SETTINGS,
         told=told,
     ) as fleet:
+        if plan.target is not None and plan.target not in ZONES:
+            await _check_target(plan.target, fleet)
         rounds = _Rounds(plan, fleet, told)
         history = ProcessHistory(fleet.platform, rounds.seconds)
         history.follow()
         inflicted = [await rounds.one(FAULTS[name]) for name in plan.faults]
         return Course(plan, tuple(inflicted), history, rounds.seconds())
+
+
+async def _check_target(target: str, fleet: Fleet) -> None:
+    try:
+        await asyncio.to_thread(fleet.platform.process, target)
+    except LookupError as error:
+        known = ", ".join(one.name for one in (await asyncio.to_thread(fleet.platform.status)).processes)
+        raise InvalidOptions(f"there is no process {target!r} to inflict a fault on; there are {known}") from error
 
 
 @dataclass(frozen=True, slots=True)
