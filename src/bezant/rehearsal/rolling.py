@@ -17,7 +17,7 @@ from bezant.rehearsal import load as loads
 from bezant.rehearsal.fleet import Fleet, rehearsed
 from bezant.rehearsal.load import Ledger, Load
 from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
-from bezant.rehearsal.versions import Version, prepare
+from bezant.rehearsal.versions import Version, check, prepare
 
 GRACE_SECONDS: Final = 30.0
 """How long a process has to end after SIGTERM; the document's terminationGracePeriodSeconds."""
@@ -60,6 +60,7 @@ async def rehearse(
     Raises `PlatformError`, `VersionUnusable`.
     """
     started_at, began = now_text(), time.monotonic()
+    await asyncio.to_thread(check, plan.reference)
     replicas = {plan.service: plan.replicas}
     async with rehearsed(
         plan.service,
@@ -76,6 +77,7 @@ async def rehearse(
         fleet.begin()
         if prepared is not None:
             prepared(fleet, load)
+        already_sent = await fleet.requests_sent(STABLE)
         await load.start()
         try:
             told(f"rolling {plan.service} to {version.label}")
@@ -86,13 +88,14 @@ async def rehearse(
             await load.more(max(_BEFORE_AND_AFTER, plan.requests - len(load.outcomes)))
         finally:
             await load.stop()
+        reached = await fleet.requests_sent(STABLE) - already_sent
         fleet.end()
         told("comparing every acknowledged payment with the ledger")
         unanswered = await load.settle()
         ledger = await load.judge()
         return _report(
             plan, fleet, load, version, replaced, ledger,
-            unanswered=unanswered, rolled=(from_seconds, to_seconds), migrated=migrated,
+            unanswered=unanswered, rolled=(from_seconds, to_seconds), migrated=migrated, reached=int(reached),
             started_at=started_at, seconds=time.monotonic() - began,
         )  # fmt: skip
 
@@ -124,7 +127,7 @@ async def roll(fleet: Fleet, version: Version, max_surge: int, *, at_least: int)
 
 def _report(  # noqa: PLR0917  everything that was seen, once
     plan: Plan, fleet: Fleet, load: Load, version: Version, replaced: list[Replaced], ledger: Ledger,
-    *, unanswered: int, rolled: tuple[float, float], migrated: str, started_at: str, seconds: float,
+    *, unanswered: int, rolled: tuple[float, float], migrated: str, reached: int, started_at: str, seconds: float,
 ) -> Report:  # fmt: skip
     outcomes = load.outcomes
     failed = [outcome for outcome in outcomes if outcome.is_failed]
@@ -172,6 +175,8 @@ def _report(  # noqa: PLR0917  everything that was seen, once
         promises=promises,
         figures=[
             Figure("requests", len(outcomes)),
+            # a service that is asked little shows little, however well its update goes
+            Figure(f"of them and of what they caused to {plan.service}", reached),
             Figure("payments acknowledged", ledger.acknowledged),
             Figure("asked again after the load", unanswered),
             Figure("the update took", round(rolled[1] - rolled[0], 1), "s"),

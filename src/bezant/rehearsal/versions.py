@@ -62,6 +62,16 @@ def prepare(reference: str, directory: Path, *, checkout: Path | None = None) ->
     return _from_git(reference, directory, checkout or _own_checkout())
 
 
+def check(reference: str, *, checkout: Path | None = None) -> None:
+    """Raise `VersionUnusable` at once for what names no version, so that nothing is started in vain."""
+    if reference == CURRENT:
+        return
+    if reference.endswith(".whl"):
+        _version_of(Path(reference))
+    else:
+        _commit(reference, checkout or _own_checkout())
+
+
 def _own_checkout() -> Path:
     root = Path(bezant.__file__).resolve().parents[2]
     if not (root / ".git").exists():
@@ -72,7 +82,7 @@ def _own_checkout() -> Path:
     return root
 
 
-def _from_wheel(wheel: Path, directory: Path) -> Version:
+def _version_of(wheel: Path) -> str:
     try:
         with zipfile.ZipFile(wheel) as archive:
             metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
@@ -81,17 +91,27 @@ def _from_wheel(wheel: Path, directory: Path) -> Version:
         raise VersionUnusable(f"{wheel} is no wheel that can be read: {error}") from error
     if not wheel.name.startswith("bezant-") or found is None:
         raise VersionUnusable(f"{wheel} is not a wheel of Bezant")
+    return found[1]
+
+
+def _from_wheel(wheel: Path, directory: Path) -> Version:
+    version = _version_of(wheel)
     python = _environment(directory, shared=False)
     _run([sys.executable, "-m", "pip", "--python", str(python), "install", "-q", str(wheel)], "install the wheel")
-    label = found[1] if found[1] != bezant.__version__ else f"{found[1]}+wheel"
+    label = version if version != bezant.__version__ else f"{version}+wheel"
     return Version(label, python, wheel.name, needs_migration=True)
+
+
+def _commit(reference: str, checkout: Path) -> str:
+    if reference.startswith("-"):
+        raise VersionUnusable(f"{reference!r} is no git reference")
+    command = ["git", "-C", str(checkout), "rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}"]
+    return _run(command, _found(reference)).strip()
 
 
 def _from_git(reference: str, directory: Path, checkout: Path) -> Version:
     git = ["git", "-C", str(checkout)]
-    if reference.startswith("-"):
-        raise VersionUnusable(f"{reference!r} is no git reference")
-    commit = (_run([*git, "rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}"], _found(reference))).strip()
+    commit = _commit(reference, checkout)
     source = directory / "source"
     source.mkdir()
     archive = directory / "source.tar"

@@ -22,7 +22,7 @@ from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.scraping import scrape_gateway, scrape_replica
 from bezant.rehearsal.fleet import Fleet, rehearsed
 from bezant.rehearsal.load import Ledger, Load
-from bezant.rehearsal.versions import Version, prepare
+from bezant.rehearsal.versions import Version, check, prepare
 from bezant.topology.loading import load_model
 from bezant.topology.model.delivery import Canary
 from bezant.topology.model.deployment import Topology
@@ -83,6 +83,7 @@ async def rehearse(
     canary = canary_of(topology, plan.service)
     replicas = next(one.replicas for one in topology.services if one.name == plan.service)
     analysis = analysis_of(plan.service, canary=CANARY, stable=STABLE)
+    await asyncio.to_thread(check, plan.reference)
     async with rehearsed(
         plan.service,
         replicas={plan.service: replicas},
