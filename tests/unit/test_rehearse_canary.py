@@ -12,6 +12,9 @@ from bezant.rehearsal.canary.analysis import Judgement, analysis_of
 from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.report import never_judged
 from bezant.rehearsal.canary.rollout import CANARY, Plan, _Rollout, canary_of
+from bezant.rehearsal.canary.samples import Samples
+from bezant.rehearsal.canary.scraping import scrape_gateway
+from bezant.rehearsal.fleet import NeverReady
 from bezant.rehearsal.versions import Version
 from bezant.topology.loading import load_model
 
@@ -98,6 +101,31 @@ async def test_an_abort_while_more_replicas_start_takes_all_requests_back_before
     added = {one.removeprefix("add ") for one in fleet.did if one.startswith("add")}
     assert {one.removeprefix("remove ") for one in fleet.did if one.startswith("remove")} == added
     assert attempt.requests_after_abort == 0
+
+
+async def test_requests_go_back_when_more_replicas_of_a_version_never_get_ready(
+    monkeypatch: pytest.MonkeyPatch, recorded: list[Attempt]
+) -> None:
+    fleet = _Fleet(starting_seconds=0)
+    rollout = _rollout(fleet)
+
+    async def only_the_first_is_ready(name: str, *, in_gateway: int) -> None:
+        if name != "payment-6":
+            raise NeverReady(f"{name} was not ready, nor {in_gateway}")
+
+    monkeypatch.setattr(fleet, "wait_ready", only_the_first_is_ready)
+    monkeypatch.setattr(rollout, "_has_enough", lambda: True)
+    monkeypatch.setattr(rollout, "_judge", asyncio.Event().wait)
+    attempt = await rollout.run(is_last=True)
+    assert (attempt.verdict, recorded) == ("inconclusive", [attempt])
+    assert "payment-7 was not ready" in attempt.trouble
+    assert [one for one in fleet.did if one.endswith("%")] == ["10 %", "0 %"]
+    assert {one for one in fleet.did if one.startswith("remove")} == {"remove payment-6", "remove payment-7"}
+
+
+async def test_a_gateway_that_does_not_answer_leaves_a_gap() -> None:
+    samples = Samples()
+    assert not await scrape_gateway(samples, admin_port=1, service="payment", arms=[STABLE], at_seconds=60)
 
 
 async def test_the_record_holds_every_query_with_its_answer_and_the_samples_of_an_abort_at_the_first_step() -> None:

@@ -22,6 +22,8 @@ class Attempt:
     verdict: Verdict = "inconclusive"
     reason: Judgement | None = None
     """What ended it."""
+    trouble: str = ""
+    """What kept it from going on, other than the analysis."""
     ended_seconds: float = 0.0
     """When the verdict was there, on the fleet's clock."""
     back_after_seconds: float = 0.0

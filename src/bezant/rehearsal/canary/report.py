@@ -149,7 +149,7 @@ def _attempts(seen: Rehearsed) -> Table:
     for number, attempt in enumerate(seen.attempts, 1):
         reason = attempt.reason
         told = (
-            ""
+            attempt.trouble
             if reason is None
             else f"{reason.question.name} {_number(reason)}, wanted {reason.question.condition.text}"
         )

@@ -20,7 +20,7 @@ from bezant.rehearsal.canary import decision_record
 from bezant.rehearsal.canary.analysis import Analysis, Judgement, Question, analysis_of
 from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.scraping import scrape_gateway, scrape_replica
-from bezant.rehearsal.fleet import Fleet, rehearsed
+from bezant.rehearsal.fleet import Fleet, NeverReady, rehearsed
 from bezant.rehearsal.load import Ledger, Load
 from bezant.rehearsal.versions import Version, check, prepare
 from bezant.topology.loading import load_model
@@ -184,7 +184,13 @@ class _Rollout:
         for step in self._canary.steps:
             pods = math.ceil(self._replicas * step.weight / 100) if self._canary.pods_follow_weight else step.pods
             self._told(f"{self._which}: {step.weight:g} % on {pods} of {self._replicas + pods} replicas")
-            if await self._ends_before(self._grow(pods), judging):
+            try:
+                if await self._ends_before(self._grow(pods), judging):
+                    return
+            except NeverReady as error:
+                if not attempt.steps:  # it has answered no request, and can answer none
+                    raise
+                attempt.trouble = str(error)
                 return
             await self._fleet.split({STABLE: round(100 - step.weight), CANARY: round(step.weight)})
             attempt.steps.append((self._fleet.seconds(), step.weight, pods))

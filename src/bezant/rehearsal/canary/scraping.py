@@ -57,11 +57,17 @@ async def scrape_replica(samples: Samples, *, name: str, port: int, arm: str, at
 
 async def scrape_gateway(
     samples: Samples, *, admin_port: int, service: str, arms: list[str], at_seconds: float
-) -> None:
-    """Add how many requests the gateway sent to each arm, by what came back. Raises OSError, EOFError, ValueError."""
+) -> bool:
+    """Add how many requests the gateway sent to each arm, by what came back. Returns whether it answered."""
     clusters = {cluster_name(service, arm): arm for arm in arms}
     pattern = "|".join(clusters)
-    _, body = await wire.http_request(admin_port, f"/stats?filter=^cluster\\.({pattern})\\.upstream_rq_[0-9]%2B$")
+    try:
+        async with asyncio.timeout(_SCRAPE_SECONDS):
+            _, body = await wire.http_request(
+                admin_port, f"/stats?filter=^cluster\\.({pattern})\\.upstream_rq_[0-9]%2B$"
+            )
+    except _UNREACHABLE:
+        return False
     for line in body.decode().splitlines():
         name, _, value = line.partition(": ")
         cluster, _, code = name.removeprefix("cluster.").partition(".upstream_rq_")
@@ -72,3 +78,4 @@ async def scrape_gateway(
             "response_code": code,
         }
         samples.add("istio_requests_total", labels, at_seconds, float(value))
+    return True
