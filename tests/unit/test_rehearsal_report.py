@@ -152,6 +152,10 @@ def test_a_peak_among_thousands_of_points_is_drawn() -> None:
     assert heights["peaked"] < heights["flat"] - 50
 
 
+def test_the_words_of_an_event_stand_as_they_are() -> None:
+    assert "0.0 s: BOTTOM of the list" in draw_timeline(Timeline(events=[Event(0, "BOTTOM of the list")]))
+
+
 def test_a_lane_tells_its_version_and_an_event_its_words() -> None:
     drawn = draw_timeline(_report("1.2.4").timeline)
     assert "serving, new version, 1.2.4, 12.0 s to 1:00 min" in drawn

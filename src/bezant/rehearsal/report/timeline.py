@@ -83,7 +83,7 @@ class _Drawing:
         for name, unit, members in panels_of(timeline.series):
             y = self._panel(name, unit, members, y + (16 if y > first else 0))
         self._time_axis(first, y)
-        events = "".join(mark.replace("BOTTOM", f"{y:.1f}") for mark in self._marks)
+        events = "".join(mark.replace('y2="BOTTOM"', f'y2="{y:.1f}"') for mark in self._marks)
         height = y + 46
         what = f"{len(timeline.lanes)} lanes, {len(timeline.series)} series and {len(timeline.events)} events"
         return (
