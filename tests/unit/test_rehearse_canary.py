@@ -5,6 +5,7 @@ import time
 from typing import Any, cast
 
 import pytest
+from aiohttp import web
 
 from bezant.local.plan import STABLE
 from bezant.rehearsal.canary import decision_record
@@ -146,3 +147,26 @@ def test_a_promotion_of_which_a_question_was_never_answered_is_told() -> None:
     assert never_judged(analysis, [attempt]) == ["success-drop"]
     assert never_judged(analysis, [Attempt(0.0, verdict="promoted", judgements=judged)]) == []
     assert never_judged(analysis, [Attempt(0.0, verdict="aborted")]) == []
+
+
+async def test_what_is_on_record_is_what_an_administrator_is_answered() -> None:
+    def act(number: int, name: str) -> dict[str, object]:
+        return {"id": f"act-{number}", "act": name, "details": {"verdict": "aborted"}}
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.path == "/v1/administrative-acts"
+        if "cursor" not in request.query:
+            return web.json_response({"data": [act(1, decision_record.ACT)], "next_cursor": "2"})
+        more = [act(2, "tenant.created"), act(3, decision_record.ACT)]
+        return web.json_response({"data": more, "next_cursor": None})
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        recorded = await decision_record.read(f"http://127.0.0.1:{runner.addresses[0][1]}", "key")
+    finally:
+        await runner.cleanup()
+    assert recorded == {"act-1": "aborted", "act-3": "aborted"}

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from bezant.client import BezantClient
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.secrets import open_secret_store
 from bezant.local.administration import settings_of
@@ -37,6 +38,19 @@ async def write(fleet: Fleet, version: Version, attempt: Attempt) -> str:
     finally:
         await control.close()
     return str(recorded)
+
+
+async def read(url: str, admin_key: str) -> dict[str, str]:
+    """Return the verdicts that are on record, by the act's id, as an administrator is answered.
+
+    Raises `ApiProblem`, `aiohttp.ClientError`.
+    """
+    async with BezantClient(url, admin_key) as admin:
+        return {
+            act["id"]: act["details"]["verdict"]
+            async for act in admin.pages("/v1/administrative-acts")
+            if act["act"] == ACT
+        }
 
 
 def _decisive(attempt: Attempt) -> dict[str, Any] | None:

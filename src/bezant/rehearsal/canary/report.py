@@ -21,13 +21,14 @@ def report(seen: Rehearsed, *, started_at: str, seconds: float) -> Report:
     plan, load, ledger = seen.plan, seen.load, seen.ledger
     attempts = seen.attempts
     failed = [outcome for outcome in load.outcomes if outcome.is_failed]
+    on_record = sum(seen.recorded.get(attempt.record_id) == attempt.verdict for attempt in attempts)
     promises = [
         *(_faulty(seen) if plan.fault is not None else _healthy(seen, failed)),
         *ledger.promises(),
         Promise(
             "Every verdict is on record",
-            all(attempt.record_id for attempt in attempts),
-            f"{sum(bool(attempt.record_id) for attempt in attempts)} administrative acts",
+            on_record == len(attempts),
+            f"{on_record} of {len(attempts)} among the administrative acts",
         ),
     ]
     harmed = [outcome for outcome in load.outcomes if _is_harmed(outcome, seen)]

@@ -70,6 +70,8 @@ class Rehearsed:
     attempts: list[Attempt]
     ledger: Ledger
     unanswered: int
+    recorded: Mapping[str, str]
+    """The verdicts that an administrator finds on record, by their ids."""
 
 
 async def rehearse(
@@ -114,7 +116,8 @@ async def rehearse(
         told("comparing every acknowledged payment with the ledger")
         unanswered = await load.settle()
         ledger = await load.judge()
-        return Rehearsed(plan, canary, replicas, fleet, load, version, analysis, attempts, ledger, unanswered)
+        recorded = await decision_record.read(fleet.platform.url, fleet.admin_key)
+        return Rehearsed(plan, canary, replicas, fleet, load, version, analysis, attempts, ledger, unanswered, recorded)
 
 
 def canary_of(topology: Topology, service: str) -> Canary:
