@@ -7,7 +7,9 @@ import pytest
 from aiohttp import web
 
 from bezant.client import asynchronous
-from bezant.rehearsal.load import Customer, Load
+from bezant.rehearsal import load as loads
+from bezant.rehearsal.customers import Customer
+from bezant.rehearsal.load import Load
 
 TENANT = Customer("id", "acme", "key", "bank", ["alice"])
 Answer = Callable[[web.Request], Awaitable[web.Response]]
@@ -69,3 +71,28 @@ async def test_what_the_platform_does_not_say_afterwards_breaks_a_promise_and_en
     assert len(ledger.untold) == without + 1, "every payment, and the tenant's list and ledger"
     broken = [promise.text for promise in ledger.promises() if not promise.kept]
     assert broken == ["The load moves money", "What became of every payment can be asked afterwards"]
+
+
+@pytest.mark.parametrize(
+    ("posted", "broken"), [(-500, []), (-1000, ["The ledger has moved what the payments say, to the cent"])]
+)
+async def test_money_that_moved_twice_for_one_payment_breaks_a_promise(
+    posted: int, broken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loads, "_AGREED_WITHIN_SECONDS", 0)
+
+    async def answer(request: web.Request) -> web.Response:
+        match request.path:
+            case "/v1/accounts/bank/balance":
+                return web.json_response({"posted": {"amount_minor": posted}})
+            case "/v1/ledger/check":
+                return web.json_response({"consistent": True})
+        payments = [
+            {"id": "a", "reference": "a", "source_account_id": "bank", "captured": {"amount_minor": 500}},
+            {"id": "b", "reference": "b", "source_account_id": "alice", "captured": {"amount_minor": 0}},
+        ]
+        return web.json_response({"data": payments, "next_cursor": None})
+
+    async with served(answer) as url:
+        ledger = await Load(url, [TENANT], requests_per_second=1).judge()
+    assert [one.text for one in ledger.promises()[1:] if not one.kept] == broken

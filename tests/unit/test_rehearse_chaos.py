@@ -112,6 +112,8 @@ def test_a_request_under_way_when_the_fault_came_is_the_faults() -> None:
         (Ledger(80, lost=["a"]), Audited(), "No acknowledged payment is lost"),
         (Ledger(80, doubled=["a"]), Audited(), "No payment is doubled"),
         (Ledger(80, unbalanced=["acme"]), Audited(), "Every ledger balances after every fault"),
+        (Ledger(80, astray=["acme: 5, 10"]), Audited(), "The ledger has moved what the payments say, to the cent"),
+        (Ledger(80, untold=["a: no"]), Audited(), "What became of every payment can be asked afterwards"),
         (Ledger(80), Audited(missing=["id"]), "Every audit log verifies and holds every payment"),
         (Ledger(80), Audited(unverified=["acme: no"]), "Every audit log verifies and holds every payment"),
     ],

@@ -25,7 +25,7 @@ from bezant.local.service_processes import shared_settings
 from bezant.local.status import PlatformStatus, ProcessState
 from bezant.local.wire import http_request
 from bezant.rehearsal import versions
-from bezant.rehearsal.load import Customer, furnish
+from bezant.rehearsal.customers import Customer, furnish
 from bezant.rehearsal.report.document import Lane, Span, State
 from bezant.rehearsal.versions import Version, VersionUnusable
 

@@ -17,14 +17,14 @@ import aiohttp
 import msgspec
 
 from bezant.client import ApiProblem, BezantClient
-from bezant.local.errors import StartFailed
+from bezant.rehearsal.customers import Customer
 from bezant.rehearsal.report.document import Promise, Series
 
 _MOST_UNDER_WAY: Final = 512
 _TIMEOUT_SECONDS: Final = 20.0
-_ONBOARDED_WITHIN_SECONDS: Final = 120.0
 _ASKED_AT_ONCE: Final = 16
 _SETTLED_WITHIN_SECONDS: Final = 60.0
+_AGREED_WITHIN_SECONDS: Final = 30.0
 _READS: Final = 0.2
 _OVERDRAWN: Final = 0.02
 """The share of payments that a customer without money tries: a platform on a usual day declines some."""
@@ -34,18 +34,6 @@ _MONEY_MOVED: Final = frozenset({"captured", "authorized", "requires_review"})
 _RECORDED: Final = frozenset({200, 201, 202})
 SAYS_NOTHING: Final = (ApiProblem, aiohttp.ClientError, OSError)
 """What a client raises when the platform does not answer, or refuses, after all repetitions."""
-
-
-@dataclass(slots=True)
-class Customer:
-    """One tenant under load."""
-
-    id: str
-    slug: str
-    api_key: str
-    bank: str
-    """A settlement account, which may go below zero."""
-    accounts: list[str]
 
 
 Kind = Literal["payment", "overdraft", "read"]
@@ -97,6 +85,8 @@ class Ledger:
     """How many payments moved or hold money, as they were acknowledged."""
     checked: int = 0
     """How many tenants' ledgers were checked."""
+    astray: list[str] = field(default_factory=list)
+    """Tenants of which the ledger moved another sum than the payments say: once too often, or not at all."""
     untold: list[str] = field(default_factory=list)
     """What the platform did not say even when it was asked again, and why."""
 
@@ -109,8 +99,14 @@ class Ledger:
             Promise("No acknowledged payment is lost", not self.lost, f"{len(self.lost)} {of}"),
             Promise("No payment is doubled", not self.doubled, f"{len(self.doubled)} {of}"),
             Promise("Every ledger balances", not self.unbalanced, f"{self.checked} ledgers checked"),
+            self.nothing_astray(),
             self.all_told(),
         ]
+
+    def nothing_astray(self) -> Promise:
+        """Return the promise that money moved once for each payment, whatever their number."""
+        return Promise("The ledger has moved what the payments say, to the cent", not self.astray,
+                       "; ".join(self.astray) or f"{self.checked} banks compared")  # fmt: skip
 
     def all_told(self) -> Promise:
         """Return the promise that nothing had to be left out of the others."""
@@ -293,11 +289,9 @@ class Load:
     async def _judge(self, tenant: Customer, found: Ledger) -> None:
         acknowledged = self._acknowledged[tenant.id]
         found.acknowledged += len(acknowledged)
-        listed: dict[str, list[str]] = {}
         try:
             async with BezantClient(self._url, tenant.api_key) as client:
-                async for payment in client.pages("/v1/payments"):
-                    listed.setdefault(payment["reference"], []).append(payment["id"])
+                listed, captured_minor, moved_minor = await _settled(client, tenant)
                 check = await client.get("/v1/ledger/check")
         except SAYS_NOTHING as error:
             found.untold.append(f"list and ledger of {tenant.slug}: {error or type(error).__name__}")
@@ -307,36 +301,28 @@ class Load:
         found.doubled += [reference for reference, ids in listed.items() if len(ids) > 1]
         if not check["consistent"]:
             found.unbalanced.append(tenant.slug)
+        if captured_minor != moved_minor:
+            found.astray.append(f"{tenant.slug}: {captured_minor:,} captured, {moved_minor:,} moved")
 
 
-async def furnish(url: str, admin_key: str, *, tenants: int, accounts: int = 40, tag: str) -> list[Customer]:
-    """Register tenants, wait until they are active, and open their accounts. Slugs begin with `tag`."""
-    async with BezantClient(url, admin_key) as admin:
-        return list(await asyncio.gather(*(_customer(url, admin, f"{tag}-{n}", accounts) for n in range(tenants))))
+async def _settled(client: BezantClient, tenant: Customer) -> tuple[dict[str, list[str]], int, int]:
+    """Return the ids of the tenant's payments by reference, what they say was captured, and what the bank has paid.
 
-
-async def _customer(url: str, admin: BezantClient, slug: str, accounts: int) -> Customer:
-    made = await admin.post("/v1/tenants", {"name": slug, "slug": slug, "rate_limit_per_second": 100_000})
-    deadline = time.monotonic() + _ONBOARDED_WITHIN_SECONDS
-    onboarding = await admin.get(made["onboarding"])
-    while onboarding["status"] == "running" and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
-        onboarding = await admin.get(made["onboarding"])
-    if onboarding["status"] != "succeeded":
-        why = onboarding["error"] or f"still {onboarding['status']} after {_ONBOARDED_WITHIN_SECONDS:.0f} s"
-        raise StartFailed(f"the tenant {slug} was not onboarded: {why}")
-
-    async with BezantClient(url, made["api_key"]) as client:
-
-        async def account(kind: str, name: str) -> str:
-            opened = await client.post("/v1/accounts", {"name": name, "type": kind, "currency": "USD"})
-            return str(opened["id"])
-
-        # one account pays for everybody here: under a quiet tenant's rules most of its payments would be declined
-        await client.put("/v1/fraud/rules", {"thresholds": {"burst_count_1m": 1e9, "burst_count_1h": 1e9}})
-        bank = await account("settlement", "bank")
-        customers = await asyncio.gather(*(account("customer", f"customer {n}") for n in range(accounts)))
-    return Customer(made["id"], slug, made["api_key"], bank, list(customers))
+    A payment that was interrupted is finished by another process a little later: both are asked for until they agree.
+    """
+    until = time.monotonic() + _AGREED_WITHIN_SECONDS
+    while True:
+        listed: dict[str, list[str]] = {}
+        captured_minor = 0
+        async for payment in client.pages("/v1/payments"):
+            listed.setdefault(payment["reference"], []).append(payment["id"])
+            if payment["source_account_id"] == tenant.bank:
+                captured_minor += payment["captured"]["amount_minor"]
+        balance = await client.get(f"/v1/accounts/{tenant.bank}/balance")
+        moved_minor = -balance["posted"]["amount_minor"]
+        if captured_minor == moved_minor or time.monotonic() > until:
+            return listed, captured_minor, moved_minor
+        await asyncio.sleep(0.5)
 
 
 def _document(raw: bytes) -> dict[str, Any]:

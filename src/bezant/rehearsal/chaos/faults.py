@@ -24,7 +24,7 @@ from bezant.local.superuser import allow_connections, end_sessions, rows
 from bezant.local.zones import ZONES
 from bezant.rehearsal.chaos import cable_process, own_network
 from bezant.rehearsal.chaos.tcp_proxy import Mode, TcpProxy
-from bezant.rehearsal.load import Customer
+from bezant.rehearsal.customers import Customer
 
 LOST_ZONE: Final = ZONES[1]
 """The zone that is lost unless another is chosen: the first holds the only PostgreSQL, broker and gateway."""

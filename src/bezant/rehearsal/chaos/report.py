@@ -54,7 +54,13 @@ def _promises(inflicted: Iterable[Inflicted]) -> Iterator[Promise]:
         "Every ledger balances after every fault", not unbalanced,
         ", ".join(unbalanced) if unbalanced else f"checked after {len(rounds)} fault{'s' if len(rounds) > 1 else ''}",
     )  # fmt: skip
-    yield Ledger(untold=[text for one in rounds for text in one.ledger.untold]).all_told()
+    every = Ledger(
+        checked=sum(one.ledger.checked for one in rounds),
+        astray=[text for one in rounds for text in one.ledger.astray],
+        untold=[text for one in rounds for text in one.ledger.untold],
+    )
+    yield every.nothing_astray()
+    yield every.all_told()
     wrong = [text for one in rounds for text in one.audited.unverified]
     missing = {payment for one in rounds for payment in one.audited.missing}
     yield Promise(

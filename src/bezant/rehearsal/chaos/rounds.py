@@ -17,8 +17,9 @@ from bezant.local.errors import InvalidOptions
 from bezant.local.zones import ZONES
 from bezant.rehearsal.chaos.faults import FAULTS, Fault, Scene
 from bezant.rehearsal.chaos.process_history import ProcessHistory
+from bezant.rehearsal.customers import Customer
 from bezant.rehearsal.fleet import Fleet, rehearsed
-from bezant.rehearsal.load import SAYS_NOTHING, Customer, Ledger, Load, Outcome
+from bezant.rehearsal.load import SAYS_NOTHING, Ledger, Load, Outcome
 from bezant.services.audit.outside_verification import verify_log
 from bezant.verifier.audit_log import VerificationFailed
 
@@ -270,7 +271,9 @@ async def _judged(loads: Sequence[Load]) -> tuple[int, Ledger]:
         together.lost += found.lost
         together.doubled += found.doubled
         together.unbalanced += found.unbalanced
+        together.astray += found.astray
         together.untold += found.untold
+        together.checked += found.checked
     return unanswered, together
 
 
