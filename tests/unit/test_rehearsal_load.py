@@ -9,7 +9,7 @@ from aiohttp import web
 from bezant.client import asynchronous
 from bezant.rehearsal import load as loads
 from bezant.rehearsal.customers import Customer
-from bezant.rehearsal.load import Load
+from bezant.rehearsal.load import Load, Outcome
 
 TENANT = Customer("id", "acme", "key", "bank", ["alice"])
 Answer = Callable[[web.Request], Awaitable[web.Response]]
@@ -96,3 +96,10 @@ async def test_money_that_moved_twice_for_one_payment_breaks_a_promise(
     async with served(answer) as url:
         ledger = await Load(url, [TENANT], requests_per_second=1).judge()
     assert [one.text for one in ledger.promises()[1:] if not one.kept] == broken
+
+
+def test_the_rate_that_was_reached_is_of_all_the_load() -> None:
+    load = Load("http://127.0.0.1:1", [TENANT], requests_per_second=100)
+    assert load.sent_a_second() == 0
+    load.outcomes += [Outcome(n / 50, 0.1, "payment", 201, "captured") for n in range(1, 101)]
+    assert load.sent_a_second() == 50, "not the hundred that were asked for"

@@ -180,6 +180,11 @@ class Load:
             Series("p99 of all requests", "ms", points(p99_milliseconds)),
         ]
 
+    def sent_a_second(self) -> float:
+        """Return how many requests left in a second on average: fewer than asked for when too many were under way."""
+        lasted = max((outcome.at_seconds for outcome in self.outcomes), default=0.0)
+        return round(len(self.outcomes) / lasted, 1) if lasted else 0.0
+
     def seconds(self) -> float:
         """Return the seconds since the load began."""
         return time.monotonic() - self.began

@@ -175,6 +175,7 @@ def _report(  # noqa: PLR0917  everything that was seen, once
         promises=promises,
         figures=[
             Figure("requests", len(outcomes)),
+            Figure("sent a second, on average", load.sent_a_second()),
             # a service that is asked little shows little, however well its update goes
             Figure(f"of them and of what they caused to {plan.service}", reached),
             Figure("payments acknowledged", ledger.acknowledged),

@@ -51,6 +51,7 @@ def report(seen: Rehearsed, *, started_at: str, seconds: float) -> Report:
         promises=promises,
         figures=[
             Figure("requests", len(load.outcomes)),
+            Figure("sent a second, on average", load.sent_a_second()),
             Figure("payments acknowledged", ledger.acknowledged),
             Figure("requests harmed", len(harmed)),
             Figure("requests failed", len(failed)),
