@@ -73,7 +73,8 @@ async def _stopped_listening(port: int) -> list[str]:
 async def _stop(platform: LocalPlatform, process: str) -> float:
     began = time.monotonic()
     await asyncio.to_thread(platform.stop_process, process)
-    assert platform.process(process).state is ProcessState.STOPPED
+    stopped = platform.process(process)
+    assert (stopped.state, stopped.detail) == (ProcessState.STOPPED, ""), "it ended of itself, with 0"
     return time.monotonic() - began
 
 

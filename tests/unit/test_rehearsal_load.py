@@ -1,16 +1,22 @@
 """The load of a rehearsal against a server that answers badly: every request has an outcome, and none is forgotten."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+import bezant.contracts
 from bezant.client import asynchronous
 from bezant.rehearsal import load as loads
 from bezant.rehearsal.customers import Customer
 from bezant.rehearsal.load import Load, Outcome
+from bezant.rehearsal.questions import QUESTIONS
 
+API: dict[str, Any] = json.loads((Path(bezant.contracts.__file__).parent / "openapi.json").read_text())
 TENANT = Customer("id", "acme", "key", "bank", ["alice"])
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -103,3 +109,30 @@ def test_the_rate_that_was_reached_is_of_all_the_load() -> None:
     assert load.sent_a_second() == 0
     load.outcomes += [Outcome(n / 50, 0.1, "payment", 201, "captured") for n in range(1, 101)]
     assert load.sent_a_second() == 50, "not the hundred that were asked for"
+
+
+@pytest.mark.parametrize("service", QUESTIONS)
+async def test_a_service_is_asked_what_it_answers_itself(service: str) -> None:
+    asked: set[str] = set()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            return web.json_response({"id": "a", "status": "captured"}, status=201)
+        asked.add(request.path_qs)
+        return web.json_response(
+            {QUESTIONS[service].answered_by: "x"} if "payments" not in request.path else {"id": "a"}
+        )
+
+    async with served(answer) as url:
+        load = Load(url, [TENANT], requests_per_second=400, question=QUESTIONS[service])
+        await load.start()
+        await load.more(60)
+        await load.stop()
+    assert not any(outcome.is_failed for outcome in load.outcomes)
+    questions = [outcome for outcome in load.outcomes if outcome.kind == "question"]
+    assert 5 <= len(questions) <= 25
+    assert QUESTIONS[service].path.format(account="alice") in asked
+    path = QUESTIONS[service].path.partition("?")[0].replace("{account}", "{account_id}")
+    described = API["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    answered = API["components"]["schemas"][described["$ref"].rpartition("/")[2]]
+    assert QUESTIONS[service].answered_by in answered["required"]

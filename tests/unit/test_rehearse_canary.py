@@ -11,7 +11,7 @@ from bezant.local.plan import STABLE
 from bezant.rehearsal.canary import decision_record
 from bezant.rehearsal.canary.analysis import Judgement, analysis_of
 from bezant.rehearsal.canary.attempt import Attempt
-from bezant.rehearsal.canary.report import never_judged
+from bezant.rehearsal.canary.report import late_after, never_judged
 from bezant.rehearsal.canary.rollout import CANARY, Plan, _Rollout, canary_of
 from bezant.rehearsal.canary.samples import Samples
 from bezant.rehearsal.canary.scraping import scrape_gateway
@@ -19,7 +19,7 @@ from bezant.rehearsal.fleet import NeverReady
 from bezant.rehearsal.versions import Version
 from bezant.topology.loading import load_model
 
-PLAN = Plan("payment", "current", None, "production", compression=36_000, requests_per_second=100)
+PLAN = Plan("payment", "current", None, load_model("production"), compression=36_000, requests_per_second=100)
 
 
 class _Fleet:
@@ -170,3 +170,23 @@ async def test_what_is_on_record_is_what_an_administrator_is_answered() -> None:
     finally:
         await runner.cleanup()
     assert recorded == {"act-1": "aborted", "act-3": "aborted"}
+
+
+def _ended(by: int, *, at_seconds: float, judged_first: float, enough: float | None) -> Attempt:
+    question = analysis_of("payment", canary=CANARY, stable=STABLE).questions[by]
+    judgements = [Judgement(judged_first, question, (0.0,)), Judgement(at_seconds, question, (1.0,))]
+    return Attempt(0.0, judgements=judgements, verdict="aborted", reason=judgements[-1], enough_at_model_seconds=enough)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "late_seconds"),
+    [
+        (_ended(0, at_seconds=660, judged_first=600, enough=600), 60),
+        (_ended(2, at_seconds=900, judged_first=840, enough=600), 60),  # payments are enough later than requests are
+        (_ended(3, at_seconds=390, judged_first=60, enough=None), 0),  # it had collapsed before there was enough
+        (_ended(3, at_seconds=900, judged_first=60, enough=600), 300),
+        (Attempt(0.0, verdict="inconclusive", trouble="never ready"), 0),
+    ],
+)
+def test_a_verdict_is_late_from_when_there_was_enough_to_judge_by(attempt: Attempt, late_seconds: float) -> None:
+    assert late_after(attempt) == late_seconds

@@ -9,13 +9,12 @@ import typer
 from bezant.cli.console import errors
 from bezant.cli.rehearse_reported import AsJson, ReportFile, finish
 from bezant.cli.rehearse_rolling import KeptIn, Reference
-from bezant.cli.rehearse_watched import watched
+from bezant.cli.rehearse_watched import possible, watched
+from bezant.cli.topology_model import Model, load, reported_topology
 from bezant.rehearsal.canary.odds import rehearse_odds
 from bezant.rehearsal.canary.report import report
-from bezant.rehearsal.canary.rollout import FAULTS, NoCanary, Plan, canary_of, rehearse
-from bezant.rehearsal.report.document import Report, now_text
-from bezant.topology.errors import TopologyError
-from bezant.topology.loading import load_model
+from bezant.rehearsal.canary.rollout import FAULTS, Plan, canary_of, rehearse
+from bezant.rehearsal.report.document import now_text
 from bezant.topology.rules.rule import Deployment
 
 
@@ -23,7 +22,7 @@ def canary(
     service: Annotated[str, typer.Argument(help="The service, one with a canary in the model")] = "payment",
     reference: Reference = "current",
     fault: Annotated[str | None, typer.Option(help=f"Plant a fault in the new version: {', '.join(FAULTS)}")] = None,
-    model: Annotated[str, typer.Option(help="The topology model")] = "production",
+    model: Model = "production",
     compression: Annotated[
         float, typer.Option(min=1, max=600, help="Seconds of the model that pass in one second")
     ] = 40,
@@ -41,13 +40,18 @@ def canary(
         raise typer.BadParameter(f"there is no fault {fault!r}; the faults are {', '.join(FAULTS)}")
     if fault is not None and service != "payment":
         raise typer.BadParameter("faults can be planted in the payment service alone")
+    with reported_topology(as_json=as_json):
+        topology = load(model)
+    with possible(as_json=as_json):
+        declared = canary_of(topology, service)
     if simulated is not None:
-        finish(_odds(model, service, simulated), as_json=as_json, report_file=report_file)
+        odds = rehearse_odds(Deployment(topology), service, declared, rollouts=simulated, told=errors.print)
+        finish(odds, as_json=as_json, report_file=report_file)
     plan = Plan(
         service=service,
         reference=reference,
         fault=fault,
-        model=model,
+        topology=topology,
         compression=compression,
         requests_per_second=rate,
         times=times,
@@ -58,15 +62,3 @@ def canary(
     finish(
         report(seen, started_at=started_at, seconds=time.monotonic() - began), as_json=as_json, report_file=report_file
     )
-
-
-def _odds(model: str, service: str, rollouts: int) -> Report:
-    """Return how often the analysis is wrong. Exit 2 when there is no such model, or no canary."""
-    try:
-        topology = load_model(model)
-        return rehearse_odds(
-            Deployment(topology), service, canary_of(topology, service), rollouts=rollouts, told=errors.print
-        )
-    except (NoCanary, TopologyError) as error:
-        errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error

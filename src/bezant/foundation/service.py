@@ -95,7 +95,6 @@ class ServiceParts:
     consumers: Sequence[Subscription] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     due_work: Mapping[str, DueHandler] = field(default_factory=dict)
-    readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     on_stop: Sequence[Callable[[], Awaitable[None]]] = ()
 
 
@@ -188,7 +187,7 @@ class _Process:
             {_OUTBOX: relay.drain_when_due, **parts.due_work} if databases is not None else parts.due_work
         )
         membership = Membership(control, directory, databases)
-        self.health.checks = {"lease": _lease_check(membership), **parts.readiness}
+        self.health.checks = {"lease": _lease_check(membership)}
         app = create_app(
             service,
             parts.routers,

@@ -93,19 +93,21 @@ class ManagedProcess:
         return self._task
 
     async def stop(self, grace_seconds: float | None = None) -> None:
-        """End the process and do not start it again; return when it has ended."""
+        """End the process and do not start it again; return when it has ended. An end that was not clean is shown."""
+        ended = ""
         self.wanted = False
         self._stop_requested.set()
         self.ready.clear()
         if self._child is not None and not self._child.ended.done():
             self._set(ProcessState.STOPPING)
             grace = self.spec.stop_grace_seconds if grace_seconds is None else grace_seconds
-            await self._child.stop(self.spec.stop_signal, grace)
+            code = await self._child.stop(self.spec.stop_signal, grace)
+            ended = "" if code == 0 else _how_ended(code)
         if self._task is not None and not self._task.done():
             if self._child is None:
                 self._task.cancel()  # it still waits or prepares
             await asyncio.wait([self._task])
-        self._set(ProcessState.STOPPED)
+        self._set(ProcessState.STOPPED, ended)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process. Does nothing when it does not run."""
@@ -183,7 +185,7 @@ class ManagedProcess:
             if not running.ended.done():
                 await running.stop(signal.SIGKILL, 0)
             self._records.drop(self.spec.name)
-        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        return _how_ended(code)
 
     def check_ports(self) -> None:
         """Raise `PortTaken` when something listens on one of the ports."""
@@ -257,3 +259,7 @@ class ManagedProcess:
         tail = log_files.last_lines(self.spec.log_path, 15)
         text = f"{self.spec.name} {what}. Its log is {self.spec.log_path}"
         return text + (":\n" + "\n".join(tail) if tail else " (empty)")
+
+
+def _how_ended(code: int) -> str:
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"

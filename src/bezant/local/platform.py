@@ -182,9 +182,11 @@ class LocalPlatform:
         """Start one more replica of a service; it is not ready yet when this returns."""
         self._client.ask(control.Add(replica=replica))
 
-    def remove_replica(self, name: str) -> None:
-        """Take a replica out of the gateway, stop it gracefully and forget it."""
+    def remove_replica(self, name: str) -> str:
+        """Take a replica out of the gateway, stop it gracefully and forget it; return how it ended, "" when cleanly."""
+        stopped = self._client.ask(control.Stop(process=name))
         self._client.ask(control.Remove(process=name))
+        return next(process.detail for process in stopped.processes if process.name == name)
 
     def split_traffic(self, service: str, weights: Mapping[str, int]) -> None:
         """Split a service's requests over its arms; in force when this returns."""

@@ -189,10 +189,11 @@ class Fleet:
                 f"the gateway did not send requests to {name} within {_READY_WITHIN_SECONDS:.0f} s"
             ) from error
 
-    async def remove(self, name: str) -> None:
-        """Take a replica out of the gateway, let it end gracefully, and return when it has."""
-        await asyncio.to_thread(self.platform.remove_replica, name)
+    async def remove(self, name: str) -> str:
+        """Take a replica out of the gateway, let it end gracefully, and return how it has: "" is cleanly."""
+        ended = await asyncio.to_thread(self.platform.remove_replica, name)
         self._taken.discard(_number(name))
+        return ended
 
     def _free_number(self) -> int:
         """Return the next number; from the beginning again after the last, for which there is a port."""

@@ -18,6 +18,7 @@ import msgspec
 
 from bezant.client import ApiProblem, BezantClient
 from bezant.rehearsal.customers import Customer
+from bezant.rehearsal.questions import Question
 from bezant.rehearsal.report.document import Promise, Series
 
 _MOST_UNDER_WAY: Final = 512
@@ -26,6 +27,8 @@ _ASKED_AT_ONCE: Final = 16
 _SETTLED_WITHIN_SECONDS: Final = 60.0
 _AGREED_WITHIN_SECONDS: Final = 30.0
 _READS: Final = 0.2
+_QUESTIONS: Final = 0.25
+"""The share of the requests that are questions to a service of which no payment needs an answer at once."""
 _OVERDRAWN: Final = 0.02
 """The share of payments that a customer without money tries: a platform on a usual day declines some."""
 LEAST_SUCCESSFUL: Final = 0.9
@@ -36,7 +39,7 @@ SAYS_NOTHING: Final = (ApiProblem, aiohttp.ClientError, OSError)
 """What a client raises when the platform does not answer, or refuses, after all repetitions."""
 
 
-Kind = Literal["payment", "overdraft", "read"]
+Kind = Literal["payment", "overdraft", "read", "question"]
 """What was sent; an overdraft is a payment by a customer without money, which is declined on a good day too."""
 
 
@@ -118,11 +121,21 @@ class Ledger:
 class Load:
     """The load on some tenants, from `start` to `stop`."""
 
-    def __init__(self, url: str, tenants: list[Customer], *, requests_per_second: float, seed: int = 1) -> None:
+    def __init__(
+        self,
+        url: str,
+        tenants: list[Customer],
+        *,
+        requests_per_second: float,
+        question: Question | None = None,
+        seed: int = 1,
+    ) -> None:
+        """`question` is asked beside the payments and the reads of them."""
         self.outcomes: list[Outcome] = []
         self.began = 0.0
         self._url = url
         self._tenants = tenants
+        self._question = question
         self.requests_per_second = requests_per_second
         """May be changed at any time."""
         self._chooser = random.Random(seed)  # noqa: S311  choices of a load, no secret
@@ -205,6 +218,10 @@ class Load:
     async def _one(self) -> None:
         tenant = self._chooser.choice(self._tenants)
         known = self._acknowledged[tenant.id]
+        if self._question is not None and self._chooser.random() < _QUESTIONS:
+            path = self._question.path.format(account=self._chooser.choice(tenant.accounts))
+            await self._request("question", tenant, "GET", path, answered_by=self._question.answered_by)
+            return
         if known and self._chooser.random() < _READS:
             reference = self._chooser.choice(list(known)[-200:])
             await self._request("read", tenant, "GET", f"/v1/payments/{known[reference]}")
@@ -231,7 +248,14 @@ class Load:
         }
 
     async def _request(
-        self, kind: Kind, tenant: Customer, method: str, path: str, sent: _Sent | None = None
+        self,
+        kind: Kind,
+        tenant: Customer,
+        method: str,
+        path: str,
+        sent: _Sent | None = None,
+        *,
+        answered_by: str = "id",
     ) -> dict[str, Any] | None:
         """Send one request and keep what became of it. Returns what was recorded, None when the request failed."""
         assert self._session is not None
@@ -251,10 +275,11 @@ class Load:
             answer = _document(raw)
             if status not in _RECORDED:
                 told = str(answer.get("code"))
-            elif "id" in answer:
+            elif answered_by in answer:
                 told, document = str(answer.get("status")), answer
             else:  # whatever it says, it acknowledges nothing
-                status, told = 0, f"{status} without a payment"
+                what = "an answer" if kind == "question" else "a payment"
+                status, told = 0, f"{status} without {what}"
         self.outcomes.append(Outcome(at - self.began, time.monotonic() - at, kind, status, told))
         return document
 

@@ -16,11 +16,13 @@ from bezant.local.plan import STABLE
 from bezant.rehearsal import load as loads
 from bezant.rehearsal.fleet import Fleet, rehearsed
 from bezant.rehearsal.load import Ledger, Load
+from bezant.rehearsal.questions import QUESTIONS
 from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
 from bezant.rehearsal.versions import Version, check, prepare
 
 GRACE_SECONDS: Final = 30.0
 """How long a process has to end after SIGTERM; the document's terminationGracePeriodSeconds."""
+_REACHED_ONE_OF: Final = 5
 _BEFORE_AND_AFTER: Final = 200
 """Requests answered before the first replica is touched, and after the last."""
 
@@ -50,6 +52,8 @@ class Replaced:
     """From the start of the new one until the gateway sent it requests."""
     ended_after_seconds: float
     """From its last new request until the old one had ended."""
+    ended_badly: str
+    """How it ended if that was not of itself, with 0."""
 
 
 async def rehearse(
@@ -73,7 +77,12 @@ async def rehearse(
         told(f"installing {plan.reference}")
         version = await asyncio.to_thread(prepare, plan.reference, fleet.platform.directory.root / "versions" / "next")
         migrated = await fleet.migrate(version)
-        load = Load(fleet.platform.url, fleet.tenants, requests_per_second=plan.requests_per_second)
+        load = Load(
+            fleet.platform.url,
+            fleet.tenants,
+            requests_per_second=plan.requests_per_second,
+            question=QUESTIONS.get(plan.service),
+        )
         fleet.begin()
         if prepared is not None:
             prepared(fleet, load)
@@ -113,8 +122,8 @@ async def roll(fleet: Fleet, version: Version, max_surge: int, *, at_least: int)
         ready = time.monotonic()
 
         async def end(name: str, successor: str, *, ready_after: float, since: float) -> Replaced:
-            await fleet.remove(name)
-            return Replaced(name, successor, ready_after, time.monotonic() - since)
+            ended_badly = await fleet.remove(name)
+            return Replaced(name, successor, ready_after, time.monotonic() - since, ended_badly)
 
         replaced += await asyncio.gather(
             *(
@@ -139,6 +148,12 @@ def _report(  # noqa: PLR0917  everything that was seen, once
     promises = [
         Promise("No request fails", not failed, f"{len(failed)} of {len(outcomes):,} failed"),
         Promise("Enough requests were sent", len(outcomes) >= plan.requests, f"{len(outcomes):,} of {plan.requests:,}"),
+        # a service that is asked little shows little, however well its update goes
+        Promise(
+            f"At least every {_REACHED_ONE_OF}th of them reaches {plan.service}",
+            reached * _REACHED_ONE_OF >= len(outcomes),
+            f"{reached:,} did, and what they caused",
+        ),
         *ledger.promises(),
         Promise(
             f"Never fewer than {plan.replicas} replicas are ready", fewest >= plan.replicas, f"{fewest} at the least"
@@ -153,6 +168,11 @@ def _report(  # noqa: PLR0917  everything that was seen, once
             f"Every old replica ends within {GRACE_SECONDS:.0f} s",
             slowest_end <= GRACE_SECONDS,
             f"{slowest_end:.1f} s the slowest",
+        ),
+        Promise(
+            "Every old replica ends cleanly",
+            not any(one.ended_badly for one in replaced),
+            ", ".join(f"{one.old} {one.ended_badly}" for one in replaced if one.ended_badly) or f"{len(replaced)} did",
         ),
     ]
     latencies = [outcome.seconds * 1000 for outcome in outcomes]
@@ -176,7 +196,6 @@ def _report(  # noqa: PLR0917  everything that was seen, once
         figures=[
             Figure("requests", len(outcomes)),
             Figure("sent a second, on average", load.sent_a_second()),
-            # a service that is asked little shows little, however well its update goes
             Figure(f"of them and of what they caused to {plan.service}", reached),
             Figure("payments acknowledged", ledger.acknowledged),
             Figure("asked again after the load", unanswered),

@@ -1,6 +1,11 @@
 """Probes: `/startupz` has it begun, `/readyz` should it get traffic, `/livez` should it be restarted.
 
 Liveness asks only whether the event loop turns: a dependency that is down is no reason to restart this process.
+
+Readiness asks for what this replica needs and another may have: its lease in the control database, without which it
+knows neither keys nor tenants. It does not ask for what all replicas share, such as a tenant's database, the broker,
+the cache or another service: with any of them away every replica would turn unready at once, and what can still be
+answered, for other tenants or with the events kept until the broker is back, would be answered by nobody.
 """
 
 from collections.abc import Awaitable, Callable

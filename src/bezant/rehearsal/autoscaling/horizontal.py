@@ -2,7 +2,8 @@
 
 Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/, sections "Algorithm details" and
 "Configurable scaling behavior" (autoscaling/v2, Kubernetes 1.37). Utilisations and targets are percentages of what a
-pod requests; times are seconds.
+pod requests; times are seconds. Where the controller's code is more careful than that page, the page is
+followed: on the way down it lets a pod without a figure count as 100 % of the request where that is above the target.
 """
 
 import math

@@ -17,6 +17,7 @@ from bezant.rehearsal.autoscaling.horizontal import SYNC_SECONDS, TOLERANCE, Con
 from bezant.rehearsal.autoscaling.story import declared
 from bezant.rehearsal.fleet import Fleet, Moment, rehearsed
 from bezant.rehearsal.load import Ledger, Load
+from bezant.rehearsal.questions import QUESTIONS
 from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
 from bezant.rehearsal.versions import CURRENT, prepare
 from bezant.topology.model.delivery import Autoscaling
@@ -195,7 +196,12 @@ async def rehearse_live(
         tenants=plan.tenants,
         told=told,
     ) as fleet:
-        load = Load(fleet.platform.url, fleet.tenants, requests_per_second=plan.base_requests_per_second)
+        load = Load(
+            fleet.platform.url,
+            fleet.tenants,
+            requests_per_second=plan.base_requests_per_second,
+            question=QUESTIONS.get(plan.service),
+        )
         fleet.begin()
         if prepared is not None:
             prepared(fleet, load)

@@ -36,7 +36,7 @@ def report(seen: Rehearsed, *, started_at: str, seconds: float) -> Report:
     return Report(
         rehearsal="canary",
         title=f"Canary of {plan.service}: {seen.fleet.version} to {seen.version.label}{fault}",
-        model=plan.model,
+        model=plan.topology.name,
         started_at=started_at,
         duration_seconds=seconds,
         settings={
@@ -67,7 +67,7 @@ def _faulty(seen: Rehearsed) -> list[Promise]:
     attempts = seen.attempts
     caught = [attempt for attempt in attempts if attempt.verdict == "aborted"]
     longest = max((question.interval_seconds for question in seen.analysis.questions), default=0.0)
-    late = [_late_seconds(attempt) for attempt in caught]
+    late = [late_after(attempt) for attempt in caught]
     first_step = [attempt for attempt in caught if len(attempt.steps) == 1]
     back = max((attempt.back_after_seconds for attempt in caught), default=0.0)
     return [
@@ -92,12 +92,17 @@ def _faulty(seen: Rehearsed) -> list[Promise]:
     ]
 
 
-def _late_seconds(attempt: Attempt) -> float:
-    """Return the model's seconds from the first moment at which what ended the rollout could be judged."""
-    assert attempt.reason is not None
-    could = attempt.first_judged(attempt.reason.question.name)
-    assert could is not None
-    return attempt.reason.at_seconds - could
+def late_after(attempt: Attempt) -> float:
+    """Return the model's seconds from the first moment with enough samples until the rollout was ended.
+
+    Enough for the analysis as a whole and for what ended it. A version that collapses before that is caught early:
+    that question needs few samples, and says yes only once the version has begun to.
+    """
+    reason = attempt.reason
+    if reason is None or attempt.enough_at_model_seconds is None:
+        return 0.0
+    could = attempt.first_judged(reason.question.name) or 0.0
+    return max(0.0, reason.at_seconds - max(could, attempt.enough_at_model_seconds))
 
 
 def _healthy(seen: Rehearsed, failed: list[Outcome]) -> list[Promise]:

@@ -22,8 +22,8 @@ from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.scraping import scrape_gateway, scrape_replica
 from bezant.rehearsal.fleet import Fleet, NeverReady, rehearsed
 from bezant.rehearsal.load import Ledger, Load
+from bezant.rehearsal.questions import QUESTIONS
 from bezant.rehearsal.versions import Version, check, prepare
-from bezant.topology.loading import load_model
 from bezant.topology.model.delivery import Canary
 from bezant.topology.model.deployment import Topology
 
@@ -46,7 +46,7 @@ class Plan:
     service: str
     reference: str
     fault: str | None
-    model: str
+    topology: Topology
     compression: float
     """How many seconds of the model one second takes."""
     requests_per_second: float
@@ -79,11 +79,10 @@ async def rehearse(
 ) -> Rehearsed:
     """Run the canary and return what was seen.
 
-    Raises `PlatformError`, `VersionUnusable`, `NoCanary`, `TopologyError`.
+    Raises `PlatformError`, `VersionUnusable`, `NoCanary`.
     """
-    topology = load_model(plan.model)
-    canary = canary_of(topology, plan.service)
-    replicas = next(one.replicas for one in topology.services if one.name == plan.service)
+    canary = canary_of(plan.topology, plan.service)
+    replicas = next(one.replicas for one in plan.topology.services if one.name == plan.service)
     analysis = analysis_of(plan.service, canary=CANARY, stable=STABLE)
     await asyncio.to_thread(check, plan.reference)
     async with rehearsed(
@@ -97,7 +96,12 @@ async def rehearse(
         told(f"installing {plan.reference}")
         version = await asyncio.to_thread(prepare, plan.reference, fleet.platform.directory.root / "versions" / "next")
         await fleet.migrate(version)
-        load = Load(fleet.platform.url, fleet.tenants, requests_per_second=plan.requests_per_second)
+        load = Load(
+            fleet.platform.url,
+            fleet.tenants,
+            requests_per_second=plan.requests_per_second,
+            question=QUESTIONS.get(plan.service),
+        )
         fleet.begin()
         if prepared is not None:
             prepared(fleet, load)

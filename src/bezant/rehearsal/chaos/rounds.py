@@ -144,6 +144,12 @@ class Inflicted:
         return [*strangers, *apart]
 
     @property
+    def untouched_failed_percent(self) -> float:
+        """How many of those failed."""
+        untouched = self.untouched
+        return 100 * sum(one.is_failed for one in untouched) / max(1, len(untouched))
+
+    @property
     def whole_seconds(self) -> float:
         """From the end of the fault until every process was ready."""
         return self.whole - self.lifted
