@@ -24,6 +24,7 @@ from bezant.foundation.control.cluster import (
     template_name,
 )
 from bezant.foundation.database.migrations import control_migrations, migrate, tenant_migrations
+from bezant.foundation.database.regional import host_in_region_of
 from bezant.foundation.identity.certificates import self_signed_certificate
 from bezant.foundation.identity.internal_tokens import new_signing_key
 from bezant.foundation.secrets import (
@@ -123,7 +124,8 @@ async def _prepare_tenant_databases(
         rows = await (
             await control.execute("SELECT writer_host, writer_port, database_name FROM control.placements")
         ).fetchall()
-    for host, port, database in rows:
+    for written, port, database in rows:
+        host = host_in_region_of(str(administrator.get("host", "")), written)
         target = {**provisioner, "host": host, "port": port} if host != administrator.get("host") else provisioner
         async with await AsyncConnection.connect(dbname=database, **target) as connection:
             done += [f"{database}: {applied}" for applied in await migrate(connection, tenant_migrations())]
