@@ -123,6 +123,36 @@ def _in_one_region(made: Templates) -> None:
                     statement["Action"] = kept
 
 
+def _without(action: str) -> Callable[[Templates], None]:
+    """Take an action from the tenant service, in the last of the statements that allow it."""
+
+    def change(made: Templates) -> None:
+        for statement in reversed(_of_tenant(made)):
+            if action in statement["Action"]:
+                statement["Action"] = [one for one in statement["Action"] if one != action] or ["rds:StopDBCluster"]
+                return
+
+    return change
+
+
+def _conditioned(made: Templates) -> None:
+    """Allow to describe keys under the condition of a grant, which such a request does not have."""
+    next(one for one in _of_tenant(made) if "kms:DescribeKey" in one["Action"])["Condition"] = {
+        "Bool": {"kms:GrantIsForAWSResource": "true"}
+    }
+
+
+def _of_tenant(made: Templates) -> list[dict[str, Any]]:
+    resources = made[CLUSTER]["Resources"]
+    association = next(one["Properties"] for one in resources.values()
+                       if one["Type"] == "AWS::EKS::PodIdentityAssociation"
+                       and one["Properties"]["ServiceAccount"] == "tenant")  # fmt: skip
+    found: list[dict[str, Any]] = resources[association["RoleArn"]["Fn::GetAtt"][0]]["Properties"]["Policies"][0][
+        "PolicyDocument"
+    ]["Statement"]
+    return found
+
+
 def _shared_key(made: Templates) -> None:
     """Encrypt a tenant's own cluster with the key of the others."""
     resources = [
@@ -268,6 +298,12 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "the tenant service deletes shared clusters": _account("tenant", "rds:DeleteDBCluster", "arn:aws:rds:us-east-1:1:cluster:bezant-*"),
     "the tenant service hands out roles": _account("tenant", "iam:PassRole", "arn:aws:iam::1:role/*"),
     "payment makes databases": _account("payment", "rds:CreateDBCluster", "arn:aws:rds:us-east-1:1:cluster:x"),
+    "the tenant service may not make what a cluster refers to": _without("rds:CreateDBInstance"),
+    "the tenant service may not take a follower out": _without("rds:RemoveFromGlobalCluster"),
+    "the tenant service may not use its databases' keys": _without("kms:GenerateDataKey"),
+    "the tenant service may not see secrets' copies": _without("secretsmanager:DescribeSecret"),
+    "an action that there is not": _account("payment", "secretsmanager:ReadSecretValue", "arn:aws:secretsmanager:us-east-1:1:secret:x"),
+    "a condition that the action does not know": _conditioned,
     "secrets in one region": _in_one_region,
     "payment decrypts": _account("payment", "kms:Decrypt", "arn:aws:kms:us-east-1:1:key/*"),
 }  # fmt: skip

@@ -148,11 +148,16 @@ def check_decryption(templates: Templates, model: Topology) -> Iterator[str]:
             reads = any(_may(role, "GetSecretValue", name) for name in ("bezant/administrator/control",
                                                                        "AmazonMSK_bezant"))  # fmt: skip
             decrypts = [part for part in statements(role) if "kms:Decrypt" in listed(part["Action"])]
-            if bool(decrypts) != reads:
+            through = [listed(part.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", "*"))
+                       for part in decrypts]  # fmt: skip
+            of_secrets = [f"secretsmanager.{region.name}.amazonaws.com"]
+            if (of_secrets in through) != reads:
                 yield f"{region.name}: {one['ServiceAccount']} {'cannot' if reads else 'may'} decrypt"
-            for part in decrypts:
-                if f"secretsmanager.{region.name}" not in str(part.get("Condition", {}).get("StringEquals")):
-                    yield f"{region.name}: {one['ServiceAccount']} may decrypt anything"
+            # a tenant's own cluster is made with a key, which RDS uses for whoever makes it
+            of_clusters = [f"rds.{each.name}.amazonaws.com" for each in model.regions]
+            allowed = [of_secrets, of_clusters] if one["ServiceAccount"] == "tenant" else [of_secrets]
+            if any(services not in allowed for services in through):
+                yield f"{region.name}: {one['ServiceAccount']} may decrypt anything"
 
 
 def check_secret_replicas(templates: Templates, model: Topology) -> Iterator[str]:
