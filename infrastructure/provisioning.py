@@ -1,5 +1,7 @@
 """What the tenant service may do in RDS: look at what is there, and make and remove clusters of single tenants.
 
+It makes the log groups of these clusters too, before RDS makes them in plain and for ever.
+
 Their identifiers begin with `bezant-t-` (`bezant.services.tenant.provisioning.aurora.names`); the clusters of the
 stacks can be looked at and nothing more.
 """
@@ -10,6 +12,7 @@ from bezant.topology.model.deployment import Topology
 from infrastructure.roles import Arns, Statement
 
 OWN: Final = "bezant-t-*"
+LOGS: Final = f"/aws/rds/cluster/{OWN}"
 _LOOK: Final = ("rds:DescribeAccountAttributes", "rds:DescribeDBClusters", "rds:DescribeDBClusterSnapshots",
                 "rds:DescribeDBInstances", "rds:DescribeGlobalClusters", "rds:ListTagsForResource")  # fmt: skip
 _CHANGE: Final = ("rds:AddTagsToResource", "rds:CreateDBCluster", "rds:CreateDBInstance", "rds:CreateGlobalCluster",
@@ -44,6 +47,11 @@ def provisioning(topology: Topology, arns: Arns) -> list[Statement]:
             "Resource": [*own, f"arn:{arns.partition}:rds::{arns.account}:global-cluster:{OWN}"],
         },
         *({"Effect": "Allow", "Action": [action], "Resource": names} for action, names in used.items()),
+        {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:DeleteLogGroup"],
+            "Resource": [arns.of("logs", f"log-group:{LOGS}", region=region) for region in regions],
+        },
         {
             "Effect": "Allow",
             "Action": ["kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKey"],

@@ -123,6 +123,28 @@ def _in_one_region(made: Templates) -> None:
                     statement["Action"] = kept
 
 
+def _endpoint(service: str, listed: str | None) -> Callable[[Templates], None]:
+    """Take an endpoint away, or all but the first of what it lists."""
+
+    def change(made: Templates) -> None:
+        resources = made[NETWORK]["Resources"]
+        name = next(name for name, one in resources.items() if one["Type"] == "AWS::EC2::VPCEndpoint"
+                    and one["Properties"]["ServiceName"].endswith(f".{service}"))  # fmt: skip
+        if listed is None:
+            del resources[name]
+        else:
+            resources[name]["Properties"][listed] = resources[name]["Properties"][listed][:1]
+
+    return change
+
+
+def _unordered(made: Templates) -> None:
+    """Let node groups be made with the add-ons and not after them."""
+    for one in made[CLUSTER]["Resources"].values():
+        if one["Type"] == "AWS::EKS::Nodegroup":
+            one.pop("DependsOn", None)
+
+
 def _without(action: str) -> Callable[[Templates], None]:
     """Take an action from the tenant service, in the last of the statements that allow it."""
 
@@ -172,6 +194,9 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "a store open on every port": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupIngress/0/ToPort", 65535),
     "a store that may reach anything": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupEgress/0", {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}),
     "no endpoint": _remove(NETWORK, "EC2::VPCEndpoint"),
+    "no endpoint of RDS": _endpoint("rds", None),
+    "an endpoint in one zone": _endpoint("kms", "SubnetIds"),
+    "nodes before their network": _unordered,
     "an endpoint by another name": _set(NETWORK, "EC2::VPCEndpoint", "PrivateDnsEnabled", False),
     "no flow logs": _remove(NETWORK, "EC2::FlowLog"),
     "flow logs of what was refused alone": _set(NETWORK, "EC2::FlowLog", "TrafficType", "REJECT"),
@@ -297,11 +322,14 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "the autoscaler ends any machine": _account("cluster-autoscaler", "ec2:TerminateInstances", "arn:aws:ec2:us-east-1:1:instance/*"),
     "the tenant service deletes shared clusters": _account("tenant", "rds:DeleteDBCluster", "arn:aws:rds:us-east-1:1:cluster:bezant-*"),
     "the tenant service hands out roles": _account("tenant", "iam:PassRole", "arn:aws:iam::1:role/*"),
+    "a role without the tags of its pod": _role(lambda role: role["AssumeRolePolicyDocument"]["Statement"][0].update(Action="sts:AssumeRole")),
+    "the tenant service removes any log": _account("tenant", "logs:DeleteLogGroup", "arn:aws:logs:us-east-1:1:log-group:/bezant/*"),
     "payment makes databases": _account("payment", "rds:CreateDBCluster", "arn:aws:rds:us-east-1:1:cluster:x"),
     "the tenant service may not make what a cluster refers to": _without("rds:CreateDBInstance"),
     "the tenant service may not take a follower out": _without("rds:RemoveFromGlobalCluster"),
     "the tenant service may not use its databases' keys": _without("kms:GenerateDataKey"),
-    "the tenant service may not see secrets' copies": _without("secretsmanager:DescribeSecret"),
+    "the tenant service may not remove secrets": _without("secretsmanager:DeleteSecret"),
+    "the tenant service administers the control database": _account("tenant", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:1:secret:bezant/administrator/*"),
     "an action that there is not": _account("payment", "secretsmanager:ReadSecretValue", "arn:aws:secretsmanager:us-east-1:1:secret:x"),
     "a condition that the action does not know": _conditioned,
     "secrets in one region": _in_one_region,

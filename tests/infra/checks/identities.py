@@ -62,6 +62,10 @@ def check_identities(templates: Templates, model: Topology) -> Iterator[str]:
                 yield f"{region.name}: {service.name} reads the credentials of {sorted(readable)}"
             if _may(role, "GetSecretValue", platform):
                 yield f"{region.name}: {service.name} reads platform secrets, which are mounted"
+            administered = {name for name in ("control", "shared-1", "t-0190")
+                            if _may(role, "GetSecretValue", f"bezant/administrator/{name}")}  # fmt: skip
+            if administered != (set() if service.tenant_databases else {"shared-1", "t-0190"}):
+                yield f"{region.name}: {service.name} administers {sorted(administered)}"
             if _may(role, "PutSecretValue", secrets[service.name]) != (not service.tenant_databases):
                 yield f"{region.name}: {service.name} may or may not write credentials, wrongly"
 
@@ -81,6 +85,8 @@ def _least(place: str, role: Mapping[str, Any]) -> Iterator[str]:
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     if trust["Principal"] != {"Service": "pods.eks.amazonaws.com"}:
         yield f"{place} is trusted to {trust['Principal']}"
+    if sorted(listed(trust["Action"])) != ["sts:AssumeRole", "sts:TagSession"]:
+        yield f"{place} cannot be taken on with the tags of its pod"
     if role.get("ManagedPolicyArns"):
         yield f"{place} has a policy that AWS may widen"
     for one in statements(role):
@@ -126,6 +132,10 @@ def check_provisioning(templates: Templates, model: Topology) -> Iterator[str]:
         for one in of_type(template, "EKS::PodIdentityAssociation").values():
             account = one["ServiceAccount"]
             for action, resource, condition in _changes(roles[one["RoleArn"]["Fn::GetAtt"][0]]):
+                if account == "tenant" and action.startswith("logs:"):
+                    if ":log-group:/aws/rds/cluster/bezant-t-*" not in resource:
+                        yield f"{region.name}: {account} may {action} on {resource}"
+                    continue
                 if not action.startswith(("rds:", "iam:", "kms:CreateGrant")):
                     continue
                 if account != "tenant":
@@ -145,8 +155,8 @@ def check_decryption(templates: Templates, model: Topology) -> Iterator[str]:
         roles = of_type(template, "IAM::Role")
         for one in of_type(template, "EKS::PodIdentityAssociation").values():
             role = roles[one["RoleArn"]["Fn::GetAtt"][0]]
-            reads = any(_may(role, "GetSecretValue", name) for name in ("bezant/administrator/control",
-                                                                       "AmazonMSK_bezant"))  # fmt: skip
+            encrypted = ("bezant/administrator/control", "bezant/administrator/shared-1", "AmazonMSK_bezant")
+            reads = any(_may(role, "GetSecretValue", name) for name in encrypted)
             decrypts = [part for part in statements(role) if "kms:Decrypt" in listed(part["Action"])]
             through = [listed(part.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", "*"))
                        for part in decrypts]  # fmt: skip
