@@ -43,7 +43,7 @@ def identities(
                 *provisioning(topology, arns),
             ]
     found[(SERVICES, "migrate")] = [_allow((*READ, *WRITE), arns.secrets("bezant/platform/*"))]
-    stores = ("bezant/platform/*", "bezant/administrator/*", "AmazonMSK_bezant")
+    stores = ("bezant/platform/*", "bezant/administrator/control", "AmazonMSK_bezant")
     found[("external-secrets", "external-secrets")] = [_allow(READ, arns.secrets(*stores)), _decrypt(arns, *stores)]
     # X-Ray has no resources to name
     found[(OBSERVABILITY, "collector")] = [

@@ -25,6 +25,12 @@ def open_places(topology: Topology) -> Iterator[str]:
         for group in region.cluster.node_groups:
             if group.volume_gibibytes is None:
                 yield f"{place}.cluster.node_groups[{group.name}].volume_gibibytes"
+        for store, version in (
+            ("valkey.engine_version", region.valkey and region.valkey.engine_version),
+            ("kafka.version", region.kafka and region.kafka.version),
+        ):
+            if getattr(region, store.partition(".")[0]) is not None and version is None:
+                yield f"{place}.{store}"
         for one in region.aurora:
             if one.engine_version is None:
                 yield f"{place}.aurora[{one.tier}].engine_version"

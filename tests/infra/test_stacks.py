@@ -79,3 +79,4 @@ def test_a_model_that_leaves_things_open_makes_no_stacks(tmp_path: Path) -> None
         build(load_model("as_documented"), outdir=str(tmp_path / "out"))
     assert "regions[sa-east-1].network.cidr" in refused.value.places
     assert "regions[us-east-1].cluster.version" in refused.value.places
+    assert "regions[us-east-1].valkey.engine_version" in refused.value.places

@@ -52,6 +52,11 @@ def check_identities(templates: Templates, model: Topology) -> Iterator[str]:
             yield f"{region.name}: identities {sorted(found.keys() ^ wanted)}"
         for (namespace, account), role in found.items():
             yield from _least(f"{region.name}: {namespace}/{account}", role)
+        for (_, account), role in found.items():
+            administered = {name for name in ("control", "shared-1", "t-0190", "dedicated-1")
+                            if _may(role, "GetSecretValue", f"bezant/administrator/{name}")}  # fmt: skip
+            if administered != {"tenant": {"shared-1", "t-0190"}, "external-secrets": {"control"}}.get(account, set()):
+                yield f"{region.name}: {account} administers {sorted(administered)}"
         for service in model.services:
             role = found.get(("bezant", service.name))
             if role is None:
@@ -62,10 +67,6 @@ def check_identities(templates: Templates, model: Topology) -> Iterator[str]:
                 yield f"{region.name}: {service.name} reads the credentials of {sorted(readable)}"
             if _may(role, "GetSecretValue", platform):
                 yield f"{region.name}: {service.name} reads platform secrets, which are mounted"
-            administered = {name for name in ("control", "shared-1", "t-0190")
-                            if _may(role, "GetSecretValue", f"bezant/administrator/{name}")}  # fmt: skip
-            if administered != (set() if service.tenant_databases else {"shared-1", "t-0190"}):
-                yield f"{region.name}: {service.name} administers {sorted(administered)}"
             if _may(role, "PutSecretValue", secrets[service.name]) != (not service.tenant_databases):
                 yield f"{region.name}: {service.name} may or may not write credentials, wrongly"
 
