@@ -229,7 +229,16 @@ class ClusterStack(cdk.Stack):
             cluster=self._region.cluster,
         ).items():
             role = service_role(
-                self, f"Role-{namespace}-{account}", "pods.eks", statements=statements, tag_session=True
+                self,
+                f"Role-{namespace}-{account}",
+                "pods.eks",
+                statements=statements,
+                tag_session=True,
+                only_for={
+                    "eks-cluster-name": self._region.cluster.name,
+                    "kubernetes-namespace": namespace,
+                    "kubernetes-service-account": account,
+                },
             )
             eks.CfnPodIdentityAssociation(
                 self,

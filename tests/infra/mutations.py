@@ -324,6 +324,7 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "the autoscaler ends any machine": _account("cluster-autoscaler", "ec2:TerminateInstances", "arn:aws:ec2:us-east-1:1:instance/*"),
     "the tenant service deletes shared clusters": _account("tenant", "rds:DeleteDBCluster", "arn:aws:rds:us-east-1:1:cluster:bezant-*"),
     "the tenant service hands out roles": _account("tenant", "iam:PassRole", "arn:aws:iam::1:role/*"),
+    "a role for any pod": _role(lambda role: role["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition") and None),
     "a role without the tags of its pod": _role(lambda role: role["AssumeRolePolicyDocument"]["Statement"][0].update(Action="sts:AssumeRole")),
     "the tenant service removes any log": _account("tenant", "logs:DeleteLogGroup", "arn:aws:logs:us-east-1:1:log-group:/bezant/*"),
     "payment makes databases": _account("payment", "rds:CreateDBCluster", "arn:aws:rds:us-east-1:1:cluster:x"),

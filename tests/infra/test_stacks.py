@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from infrastructure.app import build
 
 from bezant.topology.errors import NotStated
-from bezant.topology.loading import load_model
+from bezant.topology.loading import load_model, topology_of
 from bezant.topology.model.deployment import Topology
 
 from .checks import CHECKS
@@ -80,3 +81,13 @@ def test_a_model_that_leaves_things_open_makes_no_stacks(tmp_path: Path) -> None
     assert "regions[sa-east-1].network.cidr" in refused.value.places
     assert "regions[us-east-1].cluster.version" in refused.value.places
     assert "regions[us-east-1].valkey.engine_version" in refused.value.places
+
+
+def test_a_way_to_the_other_region_that_the_stacks_do_not_make_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    document: Any = load_model("production").model_dump(mode="json")
+    for one in document["recovery"]["stores"]:
+        if one["store"] == "aurora":
+            one["method"] = "read_replica"
+    with pytest.raises(NotStated) as refused:
+        build(topology_of(document, source="changed"), outdir=str(tmp_path / "out"))
+    assert refused.value.places == ["recovery.stores[aurora].method (the stacks make global_database)"]

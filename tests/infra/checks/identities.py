@@ -52,6 +52,12 @@ def check_identities(templates: Templates, model: Topology) -> Iterator[str]:
             yield f"{region.name}: identities {sorted(found.keys() ^ wanted)}"
         for (namespace, account), role in found.items():
             yield from _least(f"{region.name}: {namespace}/{account}", role)
+            (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+            asked = trust.get("Condition", {}).get("StringEquals", {})
+            pod = {"eks-cluster-name": region.cluster.name, "kubernetes-namespace": namespace,
+                   "kubernetes-service-account": account}  # fmt: skip
+            if asked != {f"aws:RequestTag/{tag}": value for tag, value in pod.items()}:
+                yield f"{region.name}: the role of {namespace}/{account} is for {asked}"
         for (_, account), role in found.items():
             administered = {name for name in ("control", "shared-1", "t-0190", "dedicated-1")
                             if _may(role, "GetSecretValue", f"bezant/administrator/{name}")}  # fmt: skip
