@@ -317,6 +317,7 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "an unwatched broker": _alarm("broker-3-disk", "", None),
     "logs that are kept for ever": _set(OPERATIONS, "Logs::LogGroup", "RetentionInDays", None),
     "logs that end tomorrow": _set(OPERATIONS, "Logs::LogGroup", "RetentionInDays", 1),
+    "a log group that RDS has to make": _remove(DATABASES, "Logs::LogGroup"),
     "databases that log in plain": _set(DATABASES, "Logs::LogGroup", "KmsKeyId", None),
     "a larger budget": _set(OPERATIONS, "Budgets::Budget", "Budget/BudgetLimit/Amount", 1_000_000),
     "a lost region that calls nobody": _remove(DNS, "CloudWatch::Alarm"),

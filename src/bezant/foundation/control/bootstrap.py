@@ -9,6 +9,7 @@ them and may connect to that tenant's database only.
 import base64
 import secrets as random_secrets
 
+import psycopg
 from psycopg import AsyncConnection, sql
 
 from bezant.contracts.fleet import SERVICES
@@ -112,7 +113,11 @@ async def _prepare_keys(secrets: SecretStore) -> list[str]:
 async def _prepare_tenant_databases(
     administrator: Administrator, control_database: str, secrets: SecretStore
 ) -> list[str]:
-    """Make the template of this version and migrate the databases of existing tenants."""
+    """Make the template of this version and migrate the databases of existing tenants.
+
+    Raises `psycopg.OperationalError` when one does not answer, but for those that were made in another region: they are
+    left out and said so.
+    """
     done = []
     credential = await secrets.read(platform_secret_name("provisioner"))
     provisioner = {**administrator, "user": credential["user"], "password": credential["password"]}
@@ -127,6 +132,14 @@ async def _prepare_tenant_databases(
     for written, port, database in rows:
         host = host_in_region_of(str(administrator.get("host", "")), written)
         target = {**provisioner, "host": host, "port": port} if host != administrator.get("host") else provisioner
-        async with await AsyncConnection.connect(dbname=database, **target) as connection:
-            done += [f"{database}: {applied}" for applied in await migrate(connection, tenant_migrations())]
+        try:
+            async with await AsyncConnection.connect(dbname=database, **target) as connection:
+                done += [f"{database}: {applied}" for applied in await migrate(connection, tenant_migrations())]
+        except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
+            if host == written:
+                raise
+            # One tenant's copy that is late, or that there is not, must not keep all others in a lost region.
+            done.append(
+                f"{database}: left out, {host} takes no writes ({type(error).__name__}); migrate again after it"
+            )
     return done
