@@ -19,7 +19,11 @@ from infrastructure.roles import service_role
 VAULT: Final = "bezant"
 PREFIX: Final = "bezant-"
 """Every cluster's name begins so, also those that are made for one tenant."""
-_EVENTS: Final = ("BACKUP_JOB_FAILED", "COPY_JOB_FAILED", "RESTORE_JOB_COMPLETED", "RECOVERY_POINT_MODIFIED")
+_EVENTS: Final = ("BACKUP_JOB_COMPLETED", "COPY_JOB_FAILED", "RESTORE_JOB_COMPLETED", "RECOVERY_POINT_MODIFIED")
+"""AWS tells of a backup that failed or expired as of a completed one, with another word than COMPLETED in the attribute
+State. It still accepts the name BACKUP_JOB_FAILED, and sends nothing:
+https://docs.aws.amazon.com/aws-backup/latest/devguide/API_PutBackupVaultNotifications.html
+"""
 _SCHEDULES: Final = {1: "cron(0 4 * * ? *)", 7: "cron(0 4 ? * SUN *)"}
 """By the days between two snapshots; other numbers have no calendar."""
 _MONTHLY: Final = "cron(0 6 1 * ? *)"

@@ -8,11 +8,12 @@ from infrastructure.accepted import accept
 
 
 def log_bucket(
-    scope: Construct, construct_id: str, *, days: int, writer: str, keys: str
+    scope: Construct, construct_id: str, *, days: int, writer: str | None = None, keys: str = ""
 ) -> tuple[s3.CfnBucket, s3.CfnBucketPolicy]:
     """Return a bucket that the AWS service `writer` fills under `keys`, and its policy; objects end after `days`.
 
-    Encrypted with S3's own key: load balancers write to no other.
+    Without a writer it is filled by a role of the account. Encrypted with S3's own key: load balancers write to no
+    other.
     """
     bucket = s3.CfnBucket(
         scope,
@@ -57,7 +58,19 @@ def log_bucket(
     )
     accept(bucket, "the firewall's and the pods' logs tell the same in both regions", "*S3BucketReplicationEnabled")
     accept(bucket, "load balancers write to buckets with S3's own key alone", "*S3DefaultEncryptionKMS")
-    account = cdk.Stack.of(scope).account
+    written: list[dict[str, object]] = []
+    if writer is not None:
+        # load balancers of other accounts write under keys of theirs, so that the path is condition enough; AWS's own
+        # example has no other, and one that the writer does not send would keep the load balancer from being made
+        written = [
+            {
+                "Sid": "Writer",
+                "Effect": "Allow",
+                "Principal": {"Service": writer},
+                "Action": "s3:PutObject",
+                "Resource": f"{bucket.attr_arn}/{keys}",
+            }
+        ]
     policy = s3.CfnBucketPolicy(
         scope,
         f"{construct_id}Policy",
@@ -65,14 +78,7 @@ def log_bucket(
         policy_document={
             "Version": "2012-10-17",
             "Statement": [
-                {
-                    "Sid": "Writer",
-                    "Effect": "Allow",
-                    "Principal": {"Service": writer},
-                    "Action": "s3:PutObject",
-                    "Resource": f"{bucket.attr_arn}/{keys}",
-                    "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-                },
+                *written,
                 {
                     "Sid": "TlsAlone",
                     "Effect": "Deny",

@@ -30,6 +30,8 @@ NODE_POLICIES: Final = (
     "AmazonSSMManagedInstanceCore",
 )
 CONTAINER_INSIGHTS: Final = "amazon-cloudwatch-observability"
+BEFORE_NODES: Final = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
+"""Add-ons that run on the nodes' own network: no node is ready without them. The others wait for ready nodes."""
 CNI_POLICIES: Final = ("AmazonEKS_CNI_Policy",)
 
 
@@ -50,10 +52,14 @@ class ClusterStack(cdk.Stack):
         self._topology, self._region, self._network = topology, region, network
         self.key = encryption_key(self, "Key", "the cluster's secrets, logs and nodes", also_for=("logs",))
         self.cluster = self._cluster()
-        self._nodes()
+        add_ons = self._add_ons()
+        nodes = self._nodes()
+        for name, add_on in add_ons.items():
+            for group in nodes:
+                first, then = (add_on, group) if name in BEFORE_NODES else (group, add_on)
+                then.add_resource_dependency(first)
         if on_spot(region.cluster):
             interruptions(self, region.cluster)
-        self._add_ons()
         self._identities()
 
     def _cluster(self) -> eks.CfnCluster:
@@ -99,12 +105,13 @@ class ClusterStack(cdk.Stack):
         cluster.add_resource_dependency(log_group)
         return cluster
 
-    def _nodes(self) -> None:
+    def _nodes(self) -> list[eks.CfnNodegroup]:
         role = service_role(self, "NodeRole", "ec2", managed=NODE_POLICIES)
+        made = []
         for group in self._region.cluster.node_groups:
             template = self._launch_template(group)
             for zone in self._region.availability_zones:
-                eks.CfnNodegroup(
+                one = eks.CfnNodegroup(
                     self,
                     f"Nodes-{group.name}-{zone}",
                     cluster_name=self.cluster.ref,
@@ -125,6 +132,8 @@ class ClusterStack(cdk.Stack):
                         id=template.ref, version=template.attr_latest_version_number
                     ),
                 )
+                made.append(one)
+        return made
 
     def _launch_template(self, group: NodeGroup) -> ec2.CfnLaunchTemplate:
         return ec2.CfnLaunchTemplate(
@@ -150,7 +159,7 @@ class ClusterStack(cdk.Stack):
             ),
         )
 
-    def _add_ons(self) -> None:
+    def _add_ons(self) -> dict[str, eks.CfnAddon]:
         cni = {
             "enableNetworkPolicy": "true",
             "env": {"WARM_ENI_TARGET": str(self._region.cluster.warm_eni_target)},
@@ -163,6 +172,7 @@ class ClusterStack(cdk.Stack):
             ),
             CONTAINER_INSIGHTS: ("cloudwatch-agent", self._pod_role("InsightsRole", "CloudWatchAgentServerPolicy")),
         }
+        made = {}
         for name, configuration in (
             ("eks-pod-identity-agent", None),
             ("vpc-cni", cni),
@@ -173,7 +183,7 @@ class ClusterStack(cdk.Stack):
             (CONTAINER_INSIGHTS, self._insights()),
         ):
             account = roles.get(name)
-            eks.CfnAddon(
+            made[name] = eks.CfnAddon(
                 self,
                 f"AddOn-{name}",
                 addon_name=name,
@@ -188,6 +198,7 @@ class ClusterStack(cdk.Stack):
                     )
                 ],
             )
+        return made
 
     def _insights(self) -> dict[str, Any]:
         """Return the settings of Container Insights: metrics alone, since logs are the chart's; sized by the model."""
@@ -218,7 +229,16 @@ class ClusterStack(cdk.Stack):
             cluster=self._region.cluster,
         ).items():
             role = service_role(
-                self, f"Role-{namespace}-{account}", "pods.eks", statements=statements, tag_session=True
+                self,
+                f"Role-{namespace}-{account}",
+                "pods.eks",
+                statements=statements,
+                tag_session=True,
+                only_for={
+                    "eks-cluster-name": self._region.cluster.name,
+                    "kubernetes-namespace": namespace,
+                    "kubernetes-service-account": account,
+                },
             )
             eks.CfnPodIdentityAssociation(
                 self,

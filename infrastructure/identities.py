@@ -32,17 +32,18 @@ def identities(
             found[(SERVICES, service.name)] = [_allow(READ, arns.secrets(f"bezant/tenants/*/{service.name}"))]
         else:
             # onboards tenants: makes, replaces and removes their credentials and their own clusters
-            administrators = "bezant/administrator/*"
+            # and prepares shared ones by their administrators; the control cluster's is for the migrations alone
+            shared, own = "bezant/administrator/shared-*", "bezant/administrator/t-*"
             found[(SERVICES, service.name)] = [
-                _allow((*READ, *WRITE), arns.secrets("bezant/tenants/*", "bezant/administrator/t-*")),
-                _allow(READ, arns.secrets(administrators)),
+                _allow((*READ, *WRITE), arns.secrets("bezant/tenants/*", own)),
+                _allow(READ, arns.secrets(shared)),
                 # whose secrets are left over (`bezant admin orphans`); a list has no resource to name
                 _allow(("secretsmanager:ListSecrets",), ["*"]),
-                _decrypt(arns, administrators),
+                _decrypt(arns, shared, own),
                 *provisioning(topology, arns),
             ]
     found[(SERVICES, "migrate")] = [_allow((*READ, *WRITE), arns.secrets("bezant/platform/*"))]
-    stores = ("bezant/platform/*", "bezant/administrator/*", "AmazonMSK_bezant")
+    stores = ("bezant/platform/*", "bezant/administrator/control", "AmazonMSK_bezant")
     found[("external-secrets", "external-secrets")] = [_allow(READ, arns.secrets(*stores)), _decrypt(arns, *stores)]
     # X-Ray has no resources to name
     found[(OBSERVABILITY, "collector")] = [

@@ -38,11 +38,13 @@ def service_role(
     managed: Sequence[str] = (),
     statements: Sequence[Statement] = (),
     tag_session: bool = False,
+    only_for: Mapping[str, str] | None = None,
     only_this_account: bool = False,
 ) -> iam.CfnRole:
     """Return a role for `service`.amazonaws.com with AWS's own policies by name, and statements of ours.
 
-    `tag_session`: EKS Pod Identity hands over pod and cluster as session tags. `only_this_account`: the service acts
+    `tag_session`: EKS Pod Identity hands over pod and cluster as session tags; `only_for` are those that the role is
+    for, so that an association with another service account gets nothing of it. `only_this_account`: the service acts
     for this account alone (no confused deputy), which not every service can be asked.
     """
     stack = cdk.Stack.of(scope)
@@ -51,6 +53,8 @@ def service_role(
         "Principal": {"Service": f"{service}.amazonaws.com"},
         "Action": ["sts:AssumeRole", "sts:TagSession"] if tag_session else "sts:AssumeRole",
     }
+    if only_for is not None:
+        trust["Condition"] = {"StringEquals": {f"aws:RequestTag/{tag}": value for tag, value in only_for.items()}}
     if only_this_account:
         trust["Condition"] = {"StringEquals": {"aws:SourceAccount": stack.account}}
     role = iam.CfnRole(

@@ -22,7 +22,7 @@ RETRY_SECONDS: Final = 3600
 def forward_to_splunk(scope: Construct, splunk: Splunk, groups: Sequence[logs.CfnLogGroup], *, name: str) -> None:
     """Make the delivery stream and subscribe it to the groups."""
     stack = cdk.Stack.of(scope)
-    bucket, _ = log_bucket(scope, "SplunkRefused", days=KEPT_DAYS, writer="firehose.amazonaws.com", keys="*")
+    bucket, _ = log_bucket(scope, "SplunkRefused", days=KEPT_DAYS)
     secret = f"arn:{stack.partition}:secretsmanager:{stack.region}:{stack.account}:secret:{splunk.token_secret}-*"
     role = service_role(
         scope,
@@ -36,7 +36,6 @@ def forward_to_splunk(scope: Construct, splunk: Splunk, groups: Sequence[logs.Cf
             },
             {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": [secret]},
         ],
-        only_this_account=True,
     )
     stream = firehose.CfnDeliveryStream(
         scope,

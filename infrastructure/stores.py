@@ -92,6 +92,8 @@ class StoreStack(cdk.Stack):
             engine=valkey.engine,
             engine_version=valkey.engine_version,
             cache_node_type=valkey.node_type,
+            # without a name AWS takes the one in which cluster mode is off
+            cache_parameter_group_name=f"default.{valkey.engine}{str(valkey.engine_version).partition('.')[0]}.cluster.on",
             port=6379,
             num_node_groups=len(valkey.shards),
             node_group_configuration=[

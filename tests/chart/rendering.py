@@ -23,6 +23,7 @@ _AURORA: Final = (
     "tenantDatabases.provisioner=aurora", "tenantDatabases.tiers=shared\\,dedicated",
     "tenantDatabases.subnetGroup=bezant", "tenantDatabases.securityGroupIds=sg-1",
     "tenantDatabases.secondary.region=sa-east-1", "tenantDatabases.secondary.zone=sa-east-1a",
+    "tenantDatabases.secondary.kmsKeyId=arn:aws:kms:sa-east-1:111122223333:key/1",
 )  # fmt: skip
 
 PROFILES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {

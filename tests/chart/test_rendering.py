@@ -179,6 +179,7 @@ BAD_VALUES = {
     "signIn.issuer=http://sign-in.example": "'/signIn/issuer'",
     "tenantDatabases.provisioner=rds": "'/tenantDatabases/provisioner': value must be one of",
     "tenantDatabases.tiers=dedicated": "tenantDatabases.tiers: the tier dedicated needs the provisioner aurora",
+    "tenantDatabases.secondary.region=sa-east-1": "tenantDatabases.secondary: a follower needs a zone and a key",
     "tenantDatabases.instanceClass=large": "'/tenantDatabases/instanceClass'",
     "logLevel=LOUD": "'/logLevel': value must be one of",
 }

@@ -23,7 +23,7 @@ from bezant.foundation.database.migrations import (
 )
 
 from ..stores.fixtures import PostgresServer, Secrets
-from .conftest import PREPARED
+from .conftest import PREPARED, Control
 
 ONE = Migration("test", "0001_pre_one.sql", "CREATE TABLE one (n integer); INSERT INTO one VALUES (1);")
 TWO = Migration("test", "0002_pre_two.sql", "INSERT INTO one VALUES (2);")
@@ -125,6 +125,36 @@ async def test_preparing_a_platform_again_changes_nothing(postgres_server: Postg
     administrator = {"host": "127.0.0.1", "port": postgres_server.port, "user": "postgres"}
     assert await prepare_platform(administrator, control_database=PREPARED, secrets=prepared) == []
     assert prepared.values == before
+
+
+HERE = "bezant-control.cluster-cq7eb2example.sa-east-1.rds.amazonaws.com"
+THERE = "bezant-shared-1.cluster-c1a2b3example.us-east-1.rds.amazonaws.com"
+
+
+async def test_a_promoted_region_migrates_its_own_copies_and_waits_for_none_that_is_late(
+    control: Control, postgres_server: PostgresServer, prepared: Secrets, dsn: str
+) -> None:
+    """What the placements say of hosts is of the region that is lost; here all these names lead to one server."""
+    late, gone = await control.add_tenant(), await control.add_tenant()
+    copied = dsn.partition("dbname=")[2].split()[0]
+    insert = "INSERT INTO control.placements VALUES (%s, %s, %s, %s, %s, %s)"
+    await control.as_superuser(insert, late, THERE, postgres_server.port, THERE, postgres_server.port, copied)
+    await control.as_superuser(insert, gone, THERE, postgres_server.port, THERE, postgres_server.port, "there_is_none")
+    promoted = {"host": HERE, "hostaddr": "127.0.0.1", "port": postgres_server.port, "user": "postgres"}
+
+    async def prepare(administrator: dict[str, Any]) -> list[str]:
+        return sorted(await prepare_platform(administrator, control_database=PREPARED, secrets=prepared))
+
+    await control.as_superuser(f"ALTER DATABASE {copied} SET default_transaction_read_only = on")
+    left_out = await prepare(promoted)
+    assert [line.partition(": ")[0] for line in left_out] == sorted([copied, "there_is_none"])
+    assert all("bezant-shared-1.cluster-cq7eb2example.sa-east-1" in line for line in left_out)
+    await control.as_superuser(f"ALTER DATABASE {copied} SET default_transaction_read_only = off")
+    await control.as_superuser(f"ALTER DATABASE {copied} OWNER TO bezant_provisioner")
+    assert len([line for line in await prepare(promoted) if line.startswith(f"{copied}: ")]) == len(tenant_migrations())
+    # In the region that they were made in, nobody goes on without one.
+    with pytest.raises(psycopg.OperationalError):
+        await prepare({**promoted, "host": THERE.replace("bezant-shared-1", "bezant-control")})
 
 
 async def test_a_services_control_role_reads_the_registry_and_writes_only_its_own(

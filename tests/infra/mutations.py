@@ -123,6 +123,58 @@ def _in_one_region(made: Templates) -> None:
                     statement["Action"] = kept
 
 
+def _endpoint(service: str, listed: str | None) -> Callable[[Templates], None]:
+    """Take an endpoint away, or all but the first of what it lists."""
+
+    def change(made: Templates) -> None:
+        resources = made[NETWORK]["Resources"]
+        name = next(name for name, one in resources.items() if one["Type"] == "AWS::EC2::VPCEndpoint"
+                    and one["Properties"]["ServiceName"].endswith(f".{service}"))  # fmt: skip
+        if listed is None:
+            del resources[name]
+        else:
+            resources[name]["Properties"][listed] = resources[name]["Properties"][listed][:1]
+
+    return change
+
+
+def _unordered(made: Templates) -> None:
+    """Let node groups be made with the add-ons and not after them."""
+    for one in made[CLUSTER]["Resources"].values():
+        if one["Type"] == "AWS::EKS::Nodegroup":
+            one.pop("DependsOn", None)
+
+
+def _without(action: str) -> Callable[[Templates], None]:
+    """Take an action from the tenant service, in the last of the statements that allow it."""
+
+    def change(made: Templates) -> None:
+        for statement in reversed(_of_tenant(made)):
+            if action in statement["Action"]:
+                statement["Action"] = [one for one in statement["Action"] if one != action] or ["rds:StopDBCluster"]
+                return
+
+    return change
+
+
+def _conditioned(made: Templates) -> None:
+    """Allow to describe keys under the condition of a grant, which such a request does not have."""
+    next(one for one in _of_tenant(made) if "kms:DescribeKey" in one["Action"])["Condition"] = {
+        "Bool": {"kms:GrantIsForAWSResource": "true"}
+    }
+
+
+def _of_tenant(made: Templates) -> list[dict[str, Any]]:
+    resources = made[CLUSTER]["Resources"]
+    association = next(one["Properties"] for one in resources.values()
+                       if one["Type"] == "AWS::EKS::PodIdentityAssociation"
+                       and one["Properties"]["ServiceAccount"] == "tenant")  # fmt: skip
+    found: list[dict[str, Any]] = resources[association["RoleArn"]["Fn::GetAtt"][0]]["Properties"]["Policies"][0][
+        "PolicyDocument"
+    ]["Statement"]
+    return found
+
+
 def _shared_key(made: Templates) -> None:
     """Encrypt a tenant's own cluster with the key of the others."""
     resources = [
@@ -142,6 +194,9 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "a store open on every port": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupIngress/0/ToPort", 65535),
     "a store that may reach anything": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupEgress/0", {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}),
     "no endpoint": _remove(NETWORK, "EC2::VPCEndpoint"),
+    "no endpoint of RDS": _endpoint("rds", None),
+    "an endpoint in one zone": _endpoint("kms", "SubnetIds"),
+    "nodes before their network": _unordered,
     "an endpoint by another name": _set(NETWORK, "EC2::VPCEndpoint", "PrivateDnsEnabled", False),
     "no flow logs": _remove(NETWORK, "EC2::FlowLog"),
     "flow logs of what was refused alone": _set(NETWORK, "EC2::FlowLog", "TrafficType", "REJECT"),
@@ -189,6 +244,7 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "no global database": _remove(DATABASES, "RDS::GlobalCluster"),
     "an administrator in one region": _set(DATABASES, "SecretsManager::Secret", "ReplicaRegions", None),
     "a cache in one zone": _set(STORES, "ElastiCache::ReplicationGroup", "NodeGroupConfiguration/0/ReplicaAvailabilityZones/0", "us-east-1a"),
+    "a cache without shards": _set(STORES, "ElastiCache::ReplicationGroup", "CacheParameterGroupName", None),
     "a cache without TLS": _set(STORES, "ElastiCache::ReplicationGroup", "TransitEncryptionEnabled", False),
     "a cache for everybody": _set(STORES, "ElastiCache::ReplicationGroup", "UserGroupIds", None),
     "a smaller cache": _set(STORES, "ElastiCache::ReplicationGroup", "CacheNodeType", "cache.t4g.micro"),
@@ -235,6 +291,7 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "snapshots that can be deleted": _set(BACKUPS, "Backup::BackupVault", "AccessPolicy", None),
     "a vault without a lock": _set("sa-east-1/backups", "Backup::BackupVault", "LockConfiguration", None),
     "backups that fail in silence": _set(BACKUPS, "Backup::BackupVault", "Notifications", None),
+    "backups that fail under a name that is sent no more": _set(BACKUPS, "Backup::BackupVault", "Notifications/BackupVaultEvents/0", "BACKUP_JOB_FAILED"),
     "snapshots every day": _set(BACKUPS, "Backup::BackupPlan", "BackupPlan/BackupPlanRule/0/ScheduleExpression", "cron(0 4 * * ? *)"),
     "snapshots for a week": _set(BACKUPS, "Backup::BackupPlan", "BackupPlan/BackupPlanRule/0/Lifecycle/DeleteAfterDays", 7),
     "no copy in the other region": _set(BACKUPS, "Backup::BackupPlan", "BackupPlan/BackupPlanRule/0/CopyActions", []),
@@ -260,6 +317,7 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "an unwatched broker": _alarm("broker-3-disk", "", None),
     "logs that are kept for ever": _set(OPERATIONS, "Logs::LogGroup", "RetentionInDays", None),
     "logs that end tomorrow": _set(OPERATIONS, "Logs::LogGroup", "RetentionInDays", 1),
+    "a log group that RDS has to make": _remove(DATABASES, "Logs::LogGroup"),
     "databases that log in plain": _set(DATABASES, "Logs::LogGroup", "KmsKeyId", None),
     "a larger budget": _set(OPERATIONS, "Budgets::Budget", "Budget/BudgetLimit/Amount", 1_000_000),
     "a lost region that calls nobody": _remove(DNS, "CloudWatch::Alarm"),
@@ -267,7 +325,17 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "the autoscaler ends any machine": _account("cluster-autoscaler", "ec2:TerminateInstances", "arn:aws:ec2:us-east-1:1:instance/*"),
     "the tenant service deletes shared clusters": _account("tenant", "rds:DeleteDBCluster", "arn:aws:rds:us-east-1:1:cluster:bezant-*"),
     "the tenant service hands out roles": _account("tenant", "iam:PassRole", "arn:aws:iam::1:role/*"),
+    "a role for any pod": _role(lambda role: role["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition") and None),
+    "a role without the tags of its pod": _role(lambda role: role["AssumeRolePolicyDocument"]["Statement"][0].update(Action="sts:AssumeRole")),
+    "the tenant service removes any log": _account("tenant", "logs:DeleteLogGroup", "arn:aws:logs:us-east-1:1:log-group:/bezant/*"),
     "payment makes databases": _account("payment", "rds:CreateDBCluster", "arn:aws:rds:us-east-1:1:cluster:x"),
+    "the tenant service may not make what a cluster refers to": _without("rds:CreateDBInstance"),
+    "the tenant service may not take a follower out": _without("rds:RemoveFromGlobalCluster"),
+    "the tenant service may not use its databases' keys": _without("kms:GenerateDataKey"),
+    "the tenant service may not remove secrets": _without("secretsmanager:DeleteSecret"),
+    "the tenant service administers the control database": _account("tenant", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:1:secret:bezant/administrator/*"),
+    "an action that there is not": _account("payment", "secretsmanager:ReadSecretValue", "arn:aws:secretsmanager:us-east-1:1:secret:x"),
+    "a condition that the action does not know": _conditioned,
     "secrets in one region": _in_one_region,
     "payment decrypts": _account("payment", "kms:Decrypt", "arn:aws:kms:us-east-1:1:key/*"),
 }  # fmt: skip

@@ -1,16 +1,18 @@
 """The stacks are the model's: every check finds nothing, and each change for the worse makes one of them speak."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from infrastructure.app import build
 
 from bezant.topology.errors import NotStated
-from bezant.topology.loading import load_model
+from bezant.topology.loading import load_model, topology_of
 from bezant.topology.model.deployment import Topology
 
 from .checks import CHECKS
@@ -44,8 +46,11 @@ def test_nothing_is_looked_up_in_an_account(assembly: Path) -> None:
     COUNTS["cdk synth"] = f"{len(stacks)} stacks in 2 regions, {resources} resources, nothing looked up"
 
 
-def test_a_second_synthesis_is_the_same(assembly: Path, tmp_path: Path, model: Topology) -> None:
-    build(model, outdir=str(tmp_path / "again")).synth()
+def test_a_second_synthesis_is_the_same(assembly: Path, tmp_path: Path) -> None:
+    """In another process, in which sets have another order."""
+    environment = {**os.environ, "CDK_OUTDIR": str(tmp_path / "again"), "PYTHONHASHSEED": "1"}
+    command = [sys.executable, "-m", "infrastructure.app"]
+    subprocess.run(command, env=environment, capture_output=True, check=True, timeout=300)
     first = {path.name: path.read_bytes() for path in assembly.glob("*.template.json")}
     assert {path.name: path.read_bytes() for path in (tmp_path / "again").glob("*.template.json")} == first
 
@@ -75,3 +80,14 @@ def test_a_model_that_leaves_things_open_makes_no_stacks(tmp_path: Path) -> None
         build(load_model("as_documented"), outdir=str(tmp_path / "out"))
     assert "regions[sa-east-1].network.cidr" in refused.value.places
     assert "regions[us-east-1].cluster.version" in refused.value.places
+    assert "regions[us-east-1].valkey.engine_version" in refused.value.places
+
+
+def test_a_way_to_the_other_region_that_the_stacks_do_not_make_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    document: Any = load_model("production").model_dump(mode="json")
+    for one in document["recovery"]["stores"]:
+        if one["store"] == "aurora":
+            one["method"] = "read_replica"
+    with pytest.raises(NotStated) as refused:
+        build(topology_of(document, source="changed"), outdir=str(tmp_path / "out"))
+    assert refused.value.places == ["recovery.stores[aurora].method (the stacks make global_database)"]

@@ -20,6 +20,7 @@ from bezant.foundation.secrets import open_secret_store
 from bezant.foundation.secrets.aws_secrets_manager import AwsSecretsManager
 from bezant.foundation.settings import Settings
 from bezant.services.tenant.domain.steps import Kind
+from bezant.services.tenant.provisioning.aurora.names import dedicated_cluster
 from bezant.services.tenant.provisioning.aurora.provisioner import AuroraProvisioner
 from bezant.services.tenant.provisioning.aurora.settings import AuroraSettings
 from bezant.services.tenant.provisioning.control_cluster import ControlCluster
@@ -177,6 +178,15 @@ class Place:
         other.start(operation, compensating=row[3] == "compensating")
         await ended(other)
         return await self.status(operation)
+
+    def log_groups(self, tenant_id: UUID) -> dict[str, Any]:
+        """Return the log groups of a tenant's clusters by region."""
+        prefix = f"/aws/rds/cluster/{dedicated_cluster(tenant_id)}"
+        found = {}
+        for region in ("us-east-1", "sa-east-1"):
+            for group in self.aws.client("logs", region).describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]:
+                found[region] = group
+        return found
 
     async def left(self, tenant_id: UUID) -> list[str]:
         """Return everything that there is of a tenant, wherever it could be; snapshots aside."""

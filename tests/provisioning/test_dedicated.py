@@ -13,6 +13,7 @@ from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.tenant.domain.steps import STEPS, Kind
 from bezant.services.tenant.operations.read_export import remove_exports_that_are_over
 from bezant.services.tenant.provisioning.aurora import names
+from bezant.services.tenant.provisioning.aurora.settings import AuroraSettings
 
 from .conftest import Place, ended
 
@@ -93,7 +94,8 @@ async def test_reads_go_to_the_reader_endpoint_and_writes_to_the_writer(dedicate
         await databases.close()
 
 
-GLOBAL = {"secondary_region": "sa-east-1", "secondary_zone": "sa-east-1a"}
+THERE = "arn:aws:kms:sa-east-1:000000000000:key/0191"
+GLOBAL = {"secondary_region": "sa-east-1", "secondary_zone": "sa-east-1a", "secondary_kms_key_id": THERE}
 
 
 async def test_a_global_database_has_a_follower_and_leaves_nothing_in_either_region(dedicated: Place) -> None:
@@ -109,6 +111,54 @@ async def test_a_global_database_has_a_follower_and_leaves_nothing_in_either_reg
     await close(dedicated, tenant_id, **GLOBAL)
     assert await dedicated.left(tenant_id) == []
     assert names.dedicated_cluster(tenant_id) not in str(rds.describe_global_clusters()["GlobalClusters"])
+
+
+async def test_a_follower_is_kept_as_the_primary_is(dedicated: Place) -> None:
+    """After a fail-over it is the tenant's database, and nobody makes it better then."""
+    serverless = {"instance_class": "db.serverless", "serverless_min_capacity": 1.0, "serverless_max_capacity": 8.0}
+    tenant_id = await onboard(dedicated, backup_retention_days=35, **serverless, **GLOBAL)
+    primary, follower = cluster_of(dedicated, tenant_id), cluster_of(dedicated, tenant_id, "sa-east-1")
+    for name in (
+        "BackupRetentionPeriod", "DeletionProtection", "StorageEncrypted", "CopyTagsToSnapshot", "EngineVersion",
+        "ServerlessV2ScalingConfiguration",
+    ):  # fmt: skip
+        assert follower[name] == primary[name], name
+    assert follower["KmsKeyId"] == THERE
+    assert names.tag_values(follower) == names.tag_values(primary)
+    assert [each["DBInstanceClass"] for each in instances_of(dedicated, tenant_id, "sa-east-1")] == ["db.serverless"]
+
+
+async def test_somebody_else_s_cluster_in_the_follower_s_place_is_left_alone(dedicated: Place) -> None:
+    tenant_id = await dedicated.new_tenant()
+    there = dedicated.aws.client("rds", "sa-east-1")
+    there.create_db_cluster(DBClusterIdentifier=names.dedicated_cluster(tenant_id), Engine="aurora-postgresql")
+    try:
+        runner = await dedicated.runner(**GLOBAL)
+        operation = await dedicated.begin(runner, tenant_id, Kind.ONBOARDING)
+        await ended(runner)
+        assert await dedicated.status(operation) == "failed"
+        (error,) = await dedicated.sql("SELECT error FROM control.operations WHERE id = %s", operation.id)
+        assert "in sa-east-1 without the tag bezant:tenant" in error[0]
+        assert cluster_of(dedicated, tenant_id, "sa-east-1")["Status"] == "available"
+        with pytest.raises(dedicated.aws.client("rds").exceptions.DBClusterNotFoundFault):
+            cluster_of(dedicated, tenant_id)
+    finally:
+        there.delete_db_cluster(DBClusterIdentifier=names.dedicated_cluster(tenant_id), SkipFinalSnapshot=True)
+
+
+async def test_logs_are_encrypted_end_by_themselves_and_outlive_the_cluster(dedicated: Place) -> None:
+    here = "arn:aws:kms:us-east-1:000000000000:key/0190"
+    tenant_id = await onboard(dedicated, kms_key_id=here, **GLOBAL)
+    groups = dedicated.log_groups(tenant_id)
+    assert {region: group["kmsKeyId"] for region, group in groups.items()} == {"us-east-1": here, "sa-east-1": THERE}
+    assert {group["retentionInDays"] for group in groups.values()} == {365}
+    await close(dedicated, tenant_id, **GLOBAL)
+    assert dedicated.log_groups(tenant_id).keys() == groups.keys()
+
+
+def test_a_follower_without_a_key_of_its_region_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(ValueError, match="BEZANT_AURORA_SECONDARY_KMS_KEY_ID"):
+        AuroraSettings(secondary_region="sa-east-1", secondary_zone="sa-east-1a")
 
 
 async def close(place: Place, tenant_id: UUID, **changes: Any) -> None:

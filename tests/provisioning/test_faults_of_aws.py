@@ -53,6 +53,8 @@ FOR_GOOD = [
     (Fault("CreateDBCluster", "DBSubnetGroupNotFoundFault", 404), "BEZANT_AURORA_ settings and the region"),
     (Fault("CreateDBCluster", "KMSKeyNotAccessibleFault"), "BEZANT_AURORA_ settings"),
     (Fault("CreateDBInstance", "InsufficientDBInstanceCapacity"), "BEZANT_AURORA_INSTANCE_CLASS"),
+    (Fault("CreateDBCluster", "InsufficientDBClusterCapacityFault"), "BEZANT_AURORA_INSTANCE_CLASS"),
+    (Fault("Logs_20140328.CreateLogGroup", "AccessDeniedException"), "may not do create_log_group"),
 ]
 
 

@@ -16,6 +16,7 @@ from .conftest import Place, ended, sql
 ON_AURORA = (
     "cluster_assigned",
     "administrator_stored",
+    "log_group_made",
     "cluster_requested",
     "instance_requested",
     "cluster_available",
@@ -108,3 +109,29 @@ async def test_crashes_while_an_onboarding_is_undone_leave_nothing(
     assert await place.status(operation) == "failed"
     assert crashes == len(points)
     assert await place.left(tenant_id) == []
+    assert place.log_groups(tenant_id) == {}
+
+
+FOLLOWER = ("global_requested", "follower_requested")
+
+
+async def test_crashes_around_a_follower_leave_one_whole_tenant_or_nothing(
+    dedicated: Place, crash_at: Callable[[str], Path]
+) -> None:
+    changes = {"secondary_region": "sa-east-1", "secondary_zone": "sa-east-1a", "secondary_kms_key_id": "key"}
+    points = [crash_at(name) for name in (*FOLLOWER, "follower_gone")]
+    tenant_id = await dedicated.new_tenant()
+    # The fleet never comes: what was made is undone, and the process crashes there too.
+    await dedicated.sql("DELETE FROM control.tenant_instances WHERE tenant_id = %s", tenant_id)
+    runner = await dedicated.runner(fleet_timeout_seconds=0.02, **changes)
+    operation = await dedicated.begin(runner, tenant_id, Kind.ONBOARDING)
+    await ended(runner)
+    crashes = 1
+    while await dedicated.carry_on(operation, fleet_timeout_seconds=0.02, **changes) in ("running", "compensating"):
+        crashes += 1
+    assert await dedicated.status(operation) == "failed"
+    assert crashes == len(points)
+    assert await dedicated.left(tenant_id) == []
+    assert dedicated.log_groups(tenant_id) == {}
+    globals_left = dedicated.aws.client("rds").describe_global_clusters()["GlobalClusters"]
+    assert tenant_id.hex not in str(globals_left)

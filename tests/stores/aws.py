@@ -65,6 +65,8 @@ class AwsEdge:
     """Told each RDS action before it is done."""
     requests: Counter[str] = field(default_factory=Counter)
     looks: Counter[str] = field(default_factory=Counter)
+    scaling: set[str] = field(default_factory=set)
+    """Clusters whose Serverless v2 instances know between what to scale, as `region/identifier`."""
 
     @property
     def url(self) -> str:
@@ -106,6 +108,27 @@ class AwsEdge:
                 fault.times -= 1
                 return fault
         return None
+
+    def refusal(self, region: str, form: dict[str, str]) -> str | None:
+        """Return why AWS would refuse a request that the emulator takes, None if it would not."""
+        action, cluster = form["Action"], f"{region}/{form.get('DBClusterIdentifier')}"
+        if action == "CreateDBCluster" and "ServerlessV2ScalingConfiguration.MinCapacity" in form:
+            self.scaling.add(cluster)
+        if action == "CreateDBInstance" and form["DBInstanceClass"] == "db.serverless" and cluster not in self.scaling:
+            return "set the Serverless v2 scaling configuration of the cluster before its instances"
+        follows = action == "CreateDBCluster" and "GlobalClusterIdentifier" in form
+        if follows and form.get("StorageEncrypted") == "true":
+            if not form.get("PreSignedUrl"):
+                return "the source cluster is encrypted; a pre-signed URL has to be specified"
+            if not form.get("KmsKeyId"):
+                return "the source cluster is encrypted; a key of this region has to be specified"
+        if action == "DeleteDBCluster" and self._protected(region, form["DBClusterIdentifier"]):
+            return "the cluster is protected from deletion"
+        return None
+
+    def _protected(self, region: str, cluster: str) -> bool:
+        listed = self._direct(region).describe_db_clusters()["DBClusters"]
+        return any(one["DBClusterIdentifier"] == cluster and one.get("DeletionProtection") for one in listed)
 
     def prepare(self, region: str, form: dict[str, str]) -> dict[str, str]:
         """Do AWS's own part before the emulator does its; return the request for it."""
@@ -228,6 +251,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if action == "DescribeAccountAttributes":
             self._answer(200, "text/xml", edge.account_attributes(region).encode())
+            return
+        if said := edge.refusal(region, form):
+            self._refuse(Fault(action, "InvalidParameterCombination", message=said))
             return
         request = edge.prepare(region, form)
         status, kind, answer = self._forward(urlencode(request).encode())

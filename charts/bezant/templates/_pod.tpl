@@ -57,11 +57,18 @@ BEZANT_AURORA_MODEL: {{ .model | quote }}
 BEZANT_AURORA_ZONES: {{ join "," $.root.Values.region.zones | quote }}
 BEZANT_AURORA_READERS: {{ .readers | quote }}
 BEZANT_AURORA_BACKUP_RETENTION_DAYS: {{ .backupDays | quote }}
+{{- with .logDays }}
+BEZANT_AURORA_LOG_RETENTION_DAYS: {{ . | quote }}
+{{- end }}
 {{- with .tenantsPerCluster }}
 BEZANT_AURORA_TENANTS_PER_CLUSTER: {{ . | quote }}
 {{- end }}
 {{- with .instanceClass }}
 BEZANT_AURORA_INSTANCE_CLASS: {{ . | quote }}
+{{- end }}
+{{- with .serverlessCapacity }}
+BEZANT_AURORA_SERVERLESS_MIN_CAPACITY: {{ .low | quote }}
+BEZANT_AURORA_SERVERLESS_MAX_CAPACITY: {{ .high | quote }}
 {{- end }}
 {{- with .engineVersion }}
 BEZANT_AURORA_ENGINE_VERSION: {{ . | quote }}
@@ -76,6 +83,7 @@ BEZANT_AURORA_SECONDARY_REGION: {{ .secondary.region }}
 BEZANT_AURORA_SECONDARY_ZONE: {{ .secondary.zone | quote }}
 BEZANT_AURORA_SECONDARY_SUBNET_GROUP: {{ .secondary.subnetGroup | quote }}
 BEZANT_AURORA_SECONDARY_SECURITY_GROUP_IDS: {{ .secondary.securityGroupIds | quote }}
+BEZANT_AURORA_SECONDARY_PARAMETER_GROUP: {{ .secondary.parameterGroup | quote }}
 BEZANT_AURORA_SECONDARY_KMS_KEY_ID: {{ .secondary.kmsKeyId | quote }}
 {{- end }}
 {{- end }}

@@ -19,6 +19,11 @@ with the root.
 {{- fail (printf "%s: not given; it belongs to this AWS account, docs/operations/install.md says where it comes from" $name) }}
 {{- end }}
 {{- end }}
+{{- with $values.tenantDatabases.secondary }}
+{{- if and .region (not (and .zone .kmsKeyId)) }}
+{{- fail "tenantDatabases.secondary: a follower needs a zone and a key of its region (zone, kmsKeyId)" }}
+{{- end }}
+{{- end }}
 {{- if and (contains "dedicated" $values.tenantDatabases.tiers) (ne $values.tenantDatabases.provisioner "aurora") }}
 {{- fail "tenantDatabases.tiers: the tier dedicated needs the provisioner aurora" }}
 {{- end }}

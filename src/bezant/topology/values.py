@@ -122,11 +122,17 @@ def _tenant_databases(topology: Topology, region: Region) -> Values:
     """Return how the tenant service finds shared clusters and makes dedicated ones, as far as the model says it."""
     tiers = {tier.tier: tier for tier in region.aurora if not tier.alternative}
     values: Values = {"model": topology.name, "backupDays": topology.backups.automated_retention_days}
+    if topology.observability is not None:
+        values["logDays"] = topology.observability.log_retention_days
     shared, dedicated = tiers.get("shared"), tiers.get("dedicated")
     if shared is not None and shared.tenants_per_cluster:
         values["tenantsPerCluster"] = shared.tenants_per_cluster
     if dedicated is not None:
-        values["instanceClass"] = "db.serverless" if dedicated.serverless else dedicated.instance_class
+        capacity = dedicated.serverless_capacity
+        serverless = dedicated.serverless or capacity is not None
+        values["instanceClass"] = "db.serverless" if serverless else dedicated.instance_class
+        if capacity is not None:
+            values["serverlessCapacity"] = {"low": capacity.low, "high": capacity.high}
         if dedicated.engine_version is not None:
             values["engineVersion"] = dedicated.engine_version
     return values

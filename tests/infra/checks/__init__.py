@@ -5,13 +5,25 @@ from typing import Final
 
 from bezant.topology.model.deployment import Topology
 
-from . import backups, cluster, databases, edge, identities, images, keys, network, operations, stores
+from . import authorization, backups, cluster, databases, edge, identities, images, keys, network, operations, stores
 from .templates import Templates
 
 Check = Callable[[Templates, Topology], Iterator[str]]
 CHECKS: Final[Mapping[str, Check]] = {
     name: check
-    for module in (network, keys, cluster, identities, databases, stores, edge, backups, images, operations)
+    for module in (
+        network,
+        keys,
+        cluster,
+        identities,
+        authorization,
+        databases,
+        stores,
+        edge,
+        backups,
+        images,
+        operations,
+    )
     for name, check in vars(module).items()
     if name.startswith("check_")
 }

@@ -1,10 +1,16 @@
 """Snapshots: where they are kept, how often, how long, and that a copy stands in the other region."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from bezant.topology.model.deployment import Topology
 
 from .templates import Templates, listed, of_type, only, regions, text
+
+_SENT_NO_MORE: Final = {
+    "BACKUP_JOB_SUCCESSFUL", "BACKUP_JOB_FAILED", "BACKUP_JOB_EXPIRED", "RESTORE_JOB_SUCCESSFUL", "RESTORE_JOB_FAILED",
+}  # fmt: skip
+"""Names that AWS Backup still takes, and of which it tells nobody."""
 
 
 def check_vaults(templates: Templates, model: Topology) -> Iterator[str]:
@@ -21,8 +27,9 @@ def check_vaults(templates: Templates, model: Topology) -> Iterator[str]:
                   for action in listed(one["Action"])}  # fmt: skip
         if "backup:DeleteRecoveryPoint" not in denied:
             yield f"{region.name}: snapshots can be deleted"
-        if "BACKUP_JOB_FAILED" not in vault.get("Notifications", {}).get("BackupVaultEvents", []):
-            yield f"{region.name}: nobody is told of a backup that failed"
+        told = set(vault.get("Notifications", {}).get("BackupVaultEvents", []))
+        if not {"BACKUP_JOB_COMPLETED", "COPY_JOB_FAILED", "RESTORE_JOB_COMPLETED"} <= told or told & _SENT_NO_MORE:
+            yield f"{region.name}: nobody is told of a backup that failed: {sorted(told)}"
 
 
 def check_plan(templates: Templates, model: Topology) -> Iterator[str]:

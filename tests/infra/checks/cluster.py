@@ -72,3 +72,16 @@ def check_nodes(templates: Templates, model: Topology) -> Iterator[str]:
         for name in ("eks-pod-identity-agent", "kube-proxy", "coredns", "aws-ebs-csi-driver", "metrics-server"):
             if name not in addons:
                 yield f"{region.name}: the add-on {name} is missing"
+
+
+def check_order(templates: Templates, model: Topology) -> Iterator[str]:
+    """No node is ready without its network, and nothing that runs on nodes is waited for before there are some."""
+    for region, template in regions(templates, model, "cluster"):
+        resources = template["Resources"]
+        waits = {name: set(one.get("DependsOn", [])) for name, one in resources.items()}
+        nodes = set(of_type(template, "EKS::Nodegroup"))
+        for name, one in of_type(template, "EKS::Addon").items():
+            first = one["AddonName"] in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
+            late = [node for node in nodes if name not in waits[node]] if first else nodes - waits[name]
+            if late:
+                yield f"{region.name}: {one['AddonName']} {'comes after' if first else 'does not wait for'} nodes"

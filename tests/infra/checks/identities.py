@@ -52,6 +52,17 @@ def check_identities(templates: Templates, model: Topology) -> Iterator[str]:
             yield f"{region.name}: identities {sorted(found.keys() ^ wanted)}"
         for (namespace, account), role in found.items():
             yield from _least(f"{region.name}: {namespace}/{account}", role)
+            (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+            asked = trust.get("Condition", {}).get("StringEquals", {})
+            pod = {"eks-cluster-name": region.cluster.name, "kubernetes-namespace": namespace,
+                   "kubernetes-service-account": account}  # fmt: skip
+            if asked != {f"aws:RequestTag/{tag}": value for tag, value in pod.items()}:
+                yield f"{region.name}: the role of {namespace}/{account} is for {asked}"
+        for (_, account), role in found.items():
+            administered = {name for name in ("control", "shared-1", "t-0190", "dedicated-1")
+                            if _may(role, "GetSecretValue", f"bezant/administrator/{name}")}  # fmt: skip
+            if administered != {"tenant": {"shared-1", "t-0190"}, "external-secrets": {"control"}}.get(account, set()):
+                yield f"{region.name}: {account} administers {sorted(administered)}"
         for service in model.services:
             role = found.get(("bezant", service.name))
             if role is None:
@@ -81,6 +92,8 @@ def _least(place: str, role: Mapping[str, Any]) -> Iterator[str]:
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     if trust["Principal"] != {"Service": "pods.eks.amazonaws.com"}:
         yield f"{place} is trusted to {trust['Principal']}"
+    if sorted(listed(trust["Action"])) != ["sts:AssumeRole", "sts:TagSession"]:
+        yield f"{place} cannot be taken on with the tags of its pod"
     if role.get("ManagedPolicyArns"):
         yield f"{place} has a policy that AWS may widen"
     for one in statements(role):
@@ -126,6 +139,10 @@ def check_provisioning(templates: Templates, model: Topology) -> Iterator[str]:
         for one in of_type(template, "EKS::PodIdentityAssociation").values():
             account = one["ServiceAccount"]
             for action, resource, condition in _changes(roles[one["RoleArn"]["Fn::GetAtt"][0]]):
+                if account == "tenant" and action.startswith("logs:"):
+                    if ":log-group:/aws/rds/cluster/bezant-t-*" not in resource:
+                        yield f"{region.name}: {account} may {action} on {resource}"
+                    continue
                 if not action.startswith(("rds:", "iam:", "kms:CreateGrant")):
                     continue
                 if account != "tenant":
@@ -145,14 +162,19 @@ def check_decryption(templates: Templates, model: Topology) -> Iterator[str]:
         roles = of_type(template, "IAM::Role")
         for one in of_type(template, "EKS::PodIdentityAssociation").values():
             role = roles[one["RoleArn"]["Fn::GetAtt"][0]]
-            reads = any(_may(role, "GetSecretValue", name) for name in ("bezant/administrator/control",
-                                                                       "AmazonMSK_bezant"))  # fmt: skip
+            encrypted = ("bezant/administrator/control", "bezant/administrator/shared-1", "AmazonMSK_bezant")
+            reads = any(_may(role, "GetSecretValue", name) for name in encrypted)
             decrypts = [part for part in statements(role) if "kms:Decrypt" in listed(part["Action"])]
-            if bool(decrypts) != reads:
+            through = [listed(part.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", "*"))
+                       for part in decrypts]  # fmt: skip
+            of_secrets = [f"secretsmanager.{region.name}.amazonaws.com"]
+            if (of_secrets in through) != reads:
                 yield f"{region.name}: {one['ServiceAccount']} {'cannot' if reads else 'may'} decrypt"
-            for part in decrypts:
-                if f"secretsmanager.{region.name}" not in str(part.get("Condition", {}).get("StringEquals")):
-                    yield f"{region.name}: {one['ServiceAccount']} may decrypt anything"
+            # a tenant's own cluster is made with a key, which RDS uses for whoever makes it
+            of_clusters = [f"rds.{each.name}.amazonaws.com" for each in model.regions]
+            allowed = [of_secrets, of_clusters] if one["ServiceAccount"] == "tenant" else [of_secrets]
+            if any(services not in allowed for services in through):
+                yield f"{region.name}: {one['ServiceAccount']} may decrypt anything"
 
 
 def check_secret_replicas(templates: Templates, model: Topology) -> Iterator[str]:

@@ -2,12 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from bezant.topology.model.deployment import Topology
 from bezant.topology.model.network import Region
 
 from .templates import Templates, of_type, regions
+
+ASKED: Final = {
+    "secretsmanager": "services and the rotation read", "kms": "secrets are decrypted with",
+    "rds": "the tenant service makes clusters at", "sts": "roles are taken on at", "eks": "nodes join by",
+    "eks-auth": "pods get their roles from", "ec2": "the network and volume plug-ins call",
+    "ecr.api": "nodes ask for images", "ecr.dkr": "nodes ask for images", "s3": "images lie in",
+    "elasticloadbalancing": "pods are registered at", "autoscaling": "the node autoscaler calls",
+    "logs": "the log collector writes to", "monitoring": "Container Insights writes to",
+    "xray": "the trace collector writes to",
+}  # fmt: skip
+"""Services of AWS that something in the network asks."""
 
 
 def check_subnets(templates: Templates, model: Topology) -> Iterator[str]:
@@ -95,12 +106,16 @@ def check_endpoints(templates: Templates, model: Topology) -> Iterator[str]:
     for region, template in regions(templates, model, "network"):
         services = {one["ServiceName"].removeprefix(f"com.amazonaws.{region.name}."): one
                     for one in of_type(template, "EC2::VPCEndpoint").values()}  # fmt: skip
-        for name in ("secretsmanager", "kms", "eks-auth", "ecr.api", "ecr.dkr", "s3", "logs", "xray", "sts"):
+        for name, who in ASKED.items():
             if name not in services:
-                yield f"{region.name}: there is no endpoint of {name}"
+                yield f"{region.name}: there is no endpoint of {name}, which {who}"
+        if unasked := sorted(services.keys() - ASKED.keys()):
+            yield f"{region.name}: nobody asks {unasked}, which are paid for by the hour in each zone"
         for name, one in services.items():
             if one["VpcEndpointType"] == "Interface" and not one.get("PrivateDnsEnabled"):
                 yield f"{region.name}: the endpoint of {name} is not found by its usual name"
+            if one["VpcEndpointType"] == "Interface" and len(one["SubnetIds"]) != len(region.availability_zones):
+                yield f"{region.name}: the endpoint of {name} is lost with a zone"
         flows = list(of_type(template, "EC2::FlowLog").values())
         if [one.get("TrafficType") for one in flows] != ["ALL"]:
             yield f"{region.name}: flow logs {flows}"

@@ -21,6 +21,8 @@ def check_cache(templates: Templates, model: Topology) -> Iterator[str]:
         is_ = (one["Engine"], one["EngineVersion"], one["CacheNodeType"])
         if is_ != (valkey.engine, valkey.engine_version, valkey.node_type):
             yield f"{region.name}: the cache is {is_}"
+        if one.get("CacheParameterGroupName") != "default.valkey8.cluster.on":
+            yield f"{region.name}: the cache is no cluster of shards"
         for name in (
             "AutomaticFailoverEnabled",
             "MultiAZEnabled",

@@ -1,21 +1,22 @@
-"""Parameters of a PostgreSQL connection, the same everywhere: TLS mode, timeouts, keep-alive."""
+"""Parameters of a PostgreSQL connection, the same everywhere: region, TLS mode, timeouts, keep-alive."""
 
 from typing import Any
 
+from bezant.foundation.database.regional import host_in_region_of
 from bezant.foundation.settings import Settings
 
 
 def connection_parameters(
     settings: Settings, *, host: str, port: int, dbname: str, user: str, password: str, application: str
 ) -> dict[str, Any]:
-    """Return keyword arguments for `psycopg.AsyncConnection.connect`.
+    """Return keyword arguments for `psycopg.AsyncConnection.connect`, to the database in this region.
 
     `tcp_user_timeout` and the keep-alives make a peer that drops packets a broken connection within seconds
     (https://www.postgresql.org/docs/16/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
     """
     statement_ms = int(settings.statement_timeout_seconds * 1000)
     parameters: dict[str, Any] = {
-        "host": host,
+        "host": host_in_region_of(settings.control_database_host, host),
         "port": port,
         "dbname": dbname,
         "user": user,

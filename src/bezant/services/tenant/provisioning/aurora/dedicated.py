@@ -9,15 +9,15 @@ from uuid import UUID
 
 from bezant.foundation.failpoints import failpoint
 from bezant.foundation.secrets import SecretMissing, SecretStore
-from bezant.services.tenant.provisioning.aurora import names
+from bezant.services.tenant.provisioning.aurora import names, requests
 from bezant.services.tenant.provisioning.aurora.failures import AwsExists, AwsMissing, ClusterBroken, NotOurs
 from bezant.services.tenant.provisioning.aurora.follower import Follower
+from bezant.services.tenant.provisioning.aurora.log_groups import LogGroups
 from bezant.services.tenant.provisioning.aurora.patience import Patience
 from bezant.services.tenant.provisioning.aurora.quotas import require_room
 from bezant.services.tenant.provisioning.aurora.rds_api import RdsApi
 from bezant.services.tenant.provisioning.aurora.settings import AuroraSettings
 
-ENGINE: Final = "aurora-postgresql"
 _READY: Final = frozenset({"available", "backing-up", "storage-optimization"})
 _BROKEN: Final = frozenset(
     {"failed", "inaccessible-encryption-credentials", "inaccessible-encryption-credentials-recoverable",
@@ -31,10 +31,11 @@ class DedicatedClusters:
     """Makes and removes clusters of one tenant each."""
 
     def __init__(
-        self, settings: AuroraSettings, rds: RdsApi, secrets: SecretStore, *, follower: Follower | None
+        self, settings: AuroraSettings, rds: RdsApi, logs: LogGroups, secrets: SecretStore, *, follower: Follower | None
     ) -> None:
         self._settings = settings
         self._rds = rds
+        self._logs = logs
         self._secrets = secrets
         self._follower = follower
 
@@ -48,6 +49,12 @@ class DedicatedClusters:
             await patience.do(lambda: require_room(self._rds, clusters=1, instances=instances))
             password = await self._password(identifier)
             failpoint("onboarding.administrator_stored")
+            await patience.do(
+                lambda: self._logs.prepare(
+                    identifier, days=self._settings.log_retention_days, kms_key_id=self._settings.kms_key_id
+                )
+            )
+            failpoint("onboarding.log_group_made")
             await patience.say(f"asking for the cluster {identifier}")
             await patience.do(lambda: self._create_cluster(tenant_id, password))
         failpoint("onboarding.cluster_requested")
@@ -69,7 +76,7 @@ class DedicatedClusters:
         """
         identifier = names.dedicated_cluster(tenant_id)
         if self._follower is not None:
-            await self._follower.remove(tenant_id, patience)
+            await self._follower.remove(tenant_id, patience, keep_logs=final_snapshot)
         try:
             cluster = await patience.do(lambda: self._cluster(tenant_id))
         except NotOurs as error:
@@ -82,18 +89,14 @@ class DedicatedClusters:
             failpoint("onboarding.cluster_deletion_requested")
             await patience.until(lambda: self._gone(tenant_id))
         failpoint("onboarding.cluster_gone")
+        if not final_snapshot:
+            await patience.do(lambda: self._logs.remove(identifier))
         await self._secrets.delete(names.administrator_secret(identifier))
 
     async def _cluster(self, tenant_id: UUID) -> Any | None:
         """Return the tenant's cluster if it is there. Raises `NotOurs` when it is somebody else's."""
         identifier = names.dedicated_cluster(tenant_id)
-        cluster = await self._rds.cluster(identifier)
-        if cluster is not None and names.tag_values(cluster).get(names.TENANT_TAG) != str(tenant_id):
-            raise NotOurs(
-                f"there is a cluster {identifier} in {self._rds.region} without the tag {names.TENANT_TAG} of this "
-                "tenant. It is left alone: find out whose it is, tag or remove it, then ask for the operation again"
-            )
-        return cluster
+        return names.require_own(await self._rds.cluster(identifier), tenant_id, region=self._rds.region)
 
     async def _password(self, identifier: str) -> str:
         """Return the administrator's password, made by whoever comes first: it is stored before it is used."""
@@ -106,66 +109,20 @@ class DedicatedClusters:
             return password
 
     async def _create_cluster(self, tenant_id: UUID, password: str) -> None:
-        settings = self._settings
-        optional: dict[str, Any] = {
-            "DBSubnetGroupName": settings.subnet_group,
-            "VpcSecurityGroupIds": settings.security_groups(),
-            "DBClusterParameterGroupName": settings.parameter_group,
-            "KmsKeyId": settings.kms_key_id,
-        }
-        if settings.instance_class == "db.serverless":
-            optional["ServerlessV2ScalingConfiguration"] = {
-                "MinCapacity": settings.serverless_min_capacity,
-                "MaxCapacity": settings.serverless_max_capacity,
-            }
+        wanted = requests.primary_cluster(self._settings, tenant_id, password=password)
         try:
-            await self._rds.request(
-                "create_db_cluster",
-                DBClusterIdentifier=names.dedicated_cluster(tenant_id),
-                Engine=ENGINE,
-                EngineVersion=settings.engine_version,
-                AvailabilityZones=settings.zone_names[:3],
-                Port=settings.port,
-                MasterUsername=names.ADMINISTRATOR,
-                MasterUserPassword=password,
-                StorageEncrypted=True,
-                BackupRetentionPeriod=settings.backup_retention_days,
-                CopyTagsToSnapshot=True,
-                DeletionProtection=settings.deletion_protection,
-                EnableCloudwatchLogsExports=["postgresql"],
-                EnableIAMDatabaseAuthentication=False,
-                Tags=names.tags(settings.model, tenant_id),
-                **{name: value for name, value in optional.items() if value},
-            )
+            await self._rds.request("create_db_cluster", **wanted)
         except AwsExists:
             # Another process asked at the same moment, or an answer was lost.
             await self._cluster(tenant_id)
 
     async def _create_instance(self, tenant_id: UUID, number: int) -> None:
-        settings, identifier = self._settings, names.dedicated_cluster(tenant_id)
-        zones = settings.zone_names
-        watching: dict[str, Any] = {}
-        if settings.monitoring_role_arn:
-            watching = {"MonitoringInterval": 60, "MonitoringRoleArn": settings.monitoring_role_arn}
-        if settings.kms_key_id:
-            watching["PerformanceInsightsKMSKeyId"] = settings.kms_key_id
+        zones = self._settings.zone_names
+        # The writers of many tenants are spread over the zones, and a cluster's readers stand elsewhere.
+        zone = zones[(tenant_id.int + number) % len(zones)]
+        wanted = requests.instance(self._settings, tenant_id, number, zone=zone, kms_key_id=self._settings.kms_key_id)
         try:
-            await self._rds.request(
-                "create_db_instance",
-                DBInstanceIdentifier=names.instance(identifier, number),
-                DBClusterIdentifier=identifier,
-                Engine=ENGINE,
-                DBInstanceClass=settings.instance_class,
-                # The writers of many tenants are spread over the zones, and a cluster's readers stand elsewhere.
-                AvailabilityZone=zones[(tenant_id.int + number) % len(zones)],
-                PromotionTier=min(number, 1),
-                PubliclyAccessible=False,
-                AutoMinorVersionUpgrade=True,
-                EnablePerformanceInsights=True,
-                CopyTagsToSnapshot=True,
-                Tags=names.tags(settings.model, tenant_id),
-                **watching,
-            )
+            await self._rds.request("create_db_instance", **wanted)
         except AwsExists:
             return
 

@@ -92,14 +92,16 @@ DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "Unauthorize
 QUOTA_CODES: Final = ("QuotaExceeded", "QuotaExceededFault", "LimitExceeded", "LimitExceededException")
 MISSING: Final = frozenset(
     {"DBClusterNotFoundFault", "DBInstanceNotFound", "DBInstanceNotFoundFault", "GlobalClusterNotFoundFault",
-     "DBClusterSnapshotNotFoundFault"}
+     "DBClusterSnapshotNotFoundFault", "ResourceNotFoundException"}
 )  # fmt: skip
 EXISTS: Final = frozenset(
     {"DBClusterAlreadyExistsFault", "DBInstanceAlreadyExists", "DBInstanceAlreadyExistsFault",
-     "GlobalClusterAlreadyExistsFault", "DBClusterSnapshotAlreadyExistsFault"}
+     "GlobalClusterAlreadyExistsFault", "DBClusterSnapshotAlreadyExistsFault", "ResourceAlreadyExistsException"}
 )  # fmt: skip
 WRONG_STATE: Final = frozenset(
     {"InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault",
-     "InvalidGlobalClusterStateFault", "InvalidDBClusterSnapshotStateFault"}
+     "InvalidGlobalClusterStateFault", "InvalidDBClusterSnapshotStateFault", "OperationAbortedException"}
 )  # fmt: skip
-NO_CAPACITY: Final = frozenset({"InsufficientDBInstanceCapacity", "InsufficientStorageClusterCapacity"})
+NO_CAPACITY: Final = frozenset(
+    {"InsufficientDBInstanceCapacity", "InsufficientDBClusterCapacityFault", "InsufficientStorageClusterCapacity"}
+)

@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from bezant.foundation.failpoints import failpoint
-from bezant.services.tenant.provisioning.aurora import names
-from bezant.services.tenant.provisioning.aurora.failures import AwsExists, AwsMissing
+from bezant.services.tenant.provisioning.aurora import names, requests
+from bezant.services.tenant.provisioning.aurora.failures import AwsExists, AwsMissing, NotOurs
+from bezant.services.tenant.provisioning.aurora.log_groups import LogGroups
 from bezant.services.tenant.provisioning.aurora.patience import Patience
 from bezant.services.tenant.provisioning.aurora.quotas import require_room
 from bezant.services.tenant.provisioning.aurora.rds_api import RdsApi
@@ -19,10 +20,12 @@ from bezant.services.tenant.provisioning.aurora.settings import AuroraSettings
 class Follower:
     """Makes and removes the global database around a tenant's cluster."""
 
-    def __init__(self, settings: AuroraSettings, *, primary: RdsApi, secondary: RdsApi) -> None:
+    def __init__(self, settings: AuroraSettings, *, primary: RdsApi, secondary: RdsApi, logs: LogGroups) -> None:
+        """`logs` are those of the secondary region."""
         self._settings = settings
         self._primary = primary
         self._secondary = secondary
+        self._logs = logs
 
     async def create(self, tenant_id: UUID, cluster: Any, patience: Patience) -> None:
         """Make the global database of the cluster, and its follower, and wait until that is available."""
@@ -30,19 +33,39 @@ class Follower:
         await patience.say("asking for the global database")
         await patience.do(lambda: self._create_global(tenant_id, cluster["DBClusterArn"]))
         failpoint("onboarding.global_requested")
-        if await patience.do(lambda: self._secondary.cluster(identifier)) is None:
+        if await patience.do(lambda: self._cluster(tenant_id)) is None:
             await patience.do(lambda: require_room(self._secondary, clusters=1, instances=1))
+            await patience.do(
+                lambda: self._logs.prepare(
+                    identifier, days=self._settings.log_retention_days, kms_key_id=self._settings.secondary_kms_key_id
+                )
+            )
             await patience.do(lambda: self._create_cluster(tenant_id))
         await patience.do(lambda: self._create_instance(tenant_id))
         failpoint("onboarding.follower_requested")
         await patience.until(lambda: self._available(identifier))
 
-    async def remove(self, tenant_id: UUID, patience: Patience) -> None:
-        """Take both clusters out of the global database, remove it and the follower. The primary stays."""
+    async def remove(self, tenant_id: UUID, patience: Patience, *, keep_logs: bool) -> None:
+        """Take both clusters out of the global database, remove it and the follower. The primary stays.
+
+        Somebody else's cluster in the follower's place is left alone.
+        """
         identifier = names.dedicated_cluster(tenant_id)
-        await patience.until(lambda: self._remove_follower(identifier))
+        try:
+            await patience.do(lambda: self._cluster(tenant_id))
+        except NotOurs as error:
+            await patience.say(str(error))
+        else:
+            await patience.until(lambda: self._remove_follower(identifier))
+            if not keep_logs:
+                await patience.do(lambda: self._logs.remove(identifier))
         failpoint("onboarding.follower_gone")
         await patience.until(lambda: self._remove_global(identifier))
+
+    async def _cluster(self, tenant_id: UUID) -> Any | None:
+        """Return the follower if it is there. Raises `NotOurs` when it is somebody else's."""
+        identifier = names.dedicated_cluster(tenant_id)
+        return names.require_own(await self._secondary.cluster(identifier), tenant_id, region=self._secondary.region)
 
     async def _create_global(self, tenant_id: UUID, cluster_arn: str) -> None:
         try:
@@ -56,41 +79,20 @@ class Follower:
             return
 
     async def _create_cluster(self, tenant_id: UUID) -> None:
-        settings, identifier = self._settings, names.dedicated_cluster(tenant_id)
-        optional: dict[str, Any] = {
-            "DBSubnetGroupName": settings.secondary_subnet_group,
-            "VpcSecurityGroupIds": settings.security_groups(secondary=True),
-            "KmsKeyId": settings.secondary_kms_key_id,
-        }
+        wanted = requests.follower_cluster(self._settings, tenant_id, source_region=self._primary.region)
         try:
-            await self._secondary.request(
-                "create_db_cluster",
-                DBClusterIdentifier=identifier,
-                GlobalClusterIdentifier=identifier,
-                Engine="aurora-postgresql",
-                EngineVersion=settings.engine_version,
-                Port=settings.port,
-                StorageEncrypted=True,
-                CopyTagsToSnapshot=True,
-                Tags=names.tags(settings.model, tenant_id),
-                **{name: value for name, value in optional.items() if value},
-            )
+            await self._secondary.request("create_db_cluster", **wanted)
         except AwsExists:
-            return
+            # Another process asked at the same moment, or an answer was lost.
+            await self._cluster(tenant_id)
 
     async def _create_instance(self, tenant_id: UUID) -> None:
-        identifier = names.dedicated_cluster(tenant_id)
+        wanted = requests.instance(
+            self._settings, tenant_id, 0,
+            zone=self._settings.secondary_zone, kms_key_id=self._settings.secondary_kms_key_id,
+        )  # fmt: skip
         try:
-            await self._secondary.request(
-                "create_db_instance",
-                DBInstanceIdentifier=names.instance(identifier, 0),
-                DBClusterIdentifier=identifier,
-                Engine="aurora-postgresql",
-                DBInstanceClass=self._settings.instance_class,
-                AvailabilityZone=self._settings.secondary_zone,
-                PubliclyAccessible=False,
-                Tags=names.tags(self._settings.model, tenant_id),
-            )
+            await self._secondary.request("create_db_instance", **wanted)
         except AwsExists:
             return
 
@@ -110,6 +112,10 @@ class Follower:
             if each["DBInstanceStatus"] != "deleting":
                 await self._delete(self._secondary, "delete_db_instance", DBInstanceIdentifier=identifier + "-0")
         if cluster is not None and cluster["Status"] != "deleting":
+            if cluster.get("DeletionProtection"):
+                await self._secondary.request(
+                    "modify_db_cluster", DBClusterIdentifier=identifier, DeletionProtection=False, ApplyImmediately=True
+                )
             await self._leave(identifier, cluster["DBClusterArn"])
             await self._delete(
                 self._secondary, "delete_db_cluster", DBClusterIdentifier=identifier, SkipFinalSnapshot=True

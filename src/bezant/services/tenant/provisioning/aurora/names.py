@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from bezant.services.tenant.provisioning.aurora.failures import NotOurs
+
 PREFIX: Final = "bezant-"
 ADMINISTRATOR: Final = "bezant_administrator"
 """The master user of every cluster, as in the stacks."""
@@ -57,3 +59,13 @@ def tag_values(resource: Mapping[str, Any]) -> dict[str, str]:
     """Return the tags of a described resource."""
     listed: Iterable[Mapping[str, str]] = resource.get("TagList") or ()
     return {tag["Key"]: tag["Value"] for tag in listed}
+
+
+def require_own(cluster: Any | None, tenant_id: UUID, *, region: str) -> Any | None:
+    """Return a described cluster of the tenant's name, None if there is none. Raises `NotOurs` without our tag."""
+    if cluster is not None and tag_values(cluster).get(TENANT_TAG) != str(tenant_id):
+        raise NotOurs(
+            f"there is a cluster {dedicated_cluster(tenant_id)} in {region} without the tag {TENANT_TAG} of this "
+            "tenant. It is left alone: find out whose it is, tag or remove it, then ask for the operation again"
+        )
+    return cluster

@@ -15,6 +15,7 @@ from bezant.services.tenant.provisioning.aurora.dedicated import DedicatedCluste
 from bezant.services.tenant.provisioning.aurora.failures import AwsBusy, AwsMissing, NoSharedCluster, WrongRegion
 from bezant.services.tenant.provisioning.aurora.follower import Follower
 from bezant.services.tenant.provisioning.aurora.listing import list_resources
+from bezant.services.tenant.provisioning.aurora.log_groups import LogGroups
 from bezant.services.tenant.provisioning.aurora.patience import Patience
 from bezant.services.tenant.provisioning.aurora.preparing import prepare_cluster
 from bezant.services.tenant.provisioning.aurora.rds_api import RdsApi
@@ -51,8 +52,11 @@ class AuroraProvisioner:
         self._secondary = RdsApi(region=aurora.secondary_region, **at) if aurora.secondary_region else None
         follower = None
         if self._secondary is not None:
-            follower = Follower(aurora, primary=self._rds, secondary=self._secondary)
-        self._dedicated = DedicatedClusters(aurora, self._rds, secrets, follower=follower)
+            logs = LogGroups(region=aurora.secondary_region, **at)
+            follower = Follower(aurora, primary=self._rds, secondary=self._secondary, logs=logs)
+        self._dedicated = DedicatedClusters(
+            aurora, self._rds, LogGroups(region=region, **at), secrets, follower=follower
+        )
 
     async def provision_database(self, tenant_id: UUID, *, tier: str, report: Report) -> Placement:
         """See `Provisioner`."""

@@ -35,6 +35,8 @@ class AuroraSettings(BaseSettings):
     """Of the cluster; empty: the engine's default."""
     kms_key_id: str = ""
     """The key of storage, backups and Performance Insights; empty: the account's own key for RDS."""
+    log_retention_days: int = Field(365, ge=1)
+    """One of the numbers that CloudWatch Logs knows."""
     backup_retention_days: int = Field(7, ge=1, le=35)
     deletion_protection: bool = True
     monitoring_role_arn: str = ""
@@ -45,8 +47,9 @@ class AuroraSettings(BaseSettings):
     secondary_zone: str = ""
     secondary_subnet_group: str = ""
     secondary_security_group_ids: str = ""
+    secondary_parameter_group: str = ""
     secondary_kms_key_id: str = ""
-    """A key of that region: an encrypted follower does not start without one."""
+    """A key of that region: an encrypted follower is not made without one."""
 
     create_timeout_seconds: float = Field(2_400.0, gt=0)
     """How long a dedicated cluster may take, from its first step on, also over crashes."""
@@ -68,6 +71,8 @@ class AuroraSettings(BaseSettings):
             raise ValueError("BEZANT_AURORA_ZONES names no zone")
         if self.secondary_region and not self.secondary_zone.startswith(self.secondary_region):
             raise ValueError("BEZANT_AURORA_SECONDARY_ZONE must be a zone of BEZANT_AURORA_SECONDARY_REGION")
+        if self.secondary_region and not self.secondary_kms_key_id:
+            raise ValueError("BEZANT_AURORA_SECONDARY_KMS_KEY_ID is not set: no follower is made without a key")
         if self.serverless_max_capacity < self.serverless_min_capacity:
             raise ValueError("BEZANT_AURORA_SERVERLESS_MAX_CAPACITY is below the minimum")
         return self
