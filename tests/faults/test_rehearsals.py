@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.faults
+from bezant.topology.loading import dump_topology, load_model
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 
 
 async def rehearse(tmp_path: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -17,10 +19,16 @@ async def rehearse(tmp_path: Path, *arguments: str) -> tuple[int, dict[str, Any]
         sys.executable, "-m", "bezant.cli.main", "rehearse", *arguments, "--json", "--report", str(page),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    told, complaints = await process.communicate()
-    assert told, complaints.decode()
+    try:
+        told, complaints = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    report: dict[str, Any] = json.loads(told) if told else {}
+    assert "promises" in report, report or complaints.decode()
     assert "<svg" in page.read_text("utf-8")
-    return process.returncode or 0, json.loads(told)
+    return process.returncode or 0, report
 
 
 def kept(report: dict[str, Any]) -> dict[str, bool]:
@@ -47,6 +55,50 @@ async def test_a_version_with_errors_is_taken_back_at_the_first_step(tmp_path: P
     (attempt,) = verdicts["rows"]
     assert attempt[1] == "aborted"
     assert attempt[4].startswith("error-rate ")
+
+
+async def test_a_version_that_crashes_is_taken_back(tmp_path: Path) -> None:
+    code, report = await rehearse(tmp_path, "canary", "payment", "--fault", "crash")
+    assert (code, report["kept"]) == (0, True), kept(report)
+    (verdicts,) = (table for table in report["tables"] if table["title"] == "Verdicts")
+    assert verdicts["rows"][0][1] == "aborted"
+
+
+async def test_a_healthy_version_is_promoted_and_the_old_one_ends(tmp_path: Path) -> None:
+    """With two steps, of which both give the canary the samples that the analysis wants in a short time."""
+    topology = load_model("production")
+    payment = next(service for service in topology.services if service.name == "payment")
+    assert payment.canary is not None
+    half, whole = (step.model_copy(update={"hold_minutes": 45}) for step in payment.canary.steps[-2:])
+    short = payment.canary.model_copy(update={"steps": (half, whole), "stated_hours": None})
+    services = tuple(
+        service.model_copy(update={"canary": short, "replicas": 2, "autoscaling": None})
+        if service.name == "payment"
+        else service
+        for service in topology.services
+    )
+    model = tmp_path / "short.yaml"
+    model.write_text(dump_topology(topology.model_copy(update={"services": services})))
+    code, report = await rehearse(
+        tmp_path, "canary", "payment", "--model", str(model), "--compression", "150", "--rate", "140"
+    )
+    assert (code, report["kept"]) == (0, True), kept(report)
+    assert kept(report)["No request fails"]
+    assert kept(report)["Every verdict is on record"]
+    lanes = {lane["name"]: [span["kind"] for span in lane["spans"]] for lane in report["timeline"]["lanes"]}
+    assert sorted(lanes) == ["payment-0", "payment-1", "payment-2", "payment-3"]
+    assert lanes["payment-1"][-1] == "draining"
+    assert lanes["payment-3"][-1] == "next"
+
+
+async def test_real_replicas_follow_their_load(tmp_path: Path) -> None:
+    code, report = await rehearse(tmp_path, "autoscale", "--live", "--compression", "20")
+    assert code == (0 if report["kept"] else 1)
+    promises = kept(report)
+    # how near the CPU comes to its target in so short a time is the machine's; that nothing is lost over it is not
+    promises.pop("Each step ends with a CPU within the tolerance of the target, or below")
+    assert len(promises) > 8
+    assert all(promises.values()), promises
 
 
 async def test_what_cannot_be_rolled_out_is_refused_before_a_replica_is_touched(tmp_path: Path) -> None:

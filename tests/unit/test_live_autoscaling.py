@@ -8,7 +8,10 @@ import time
 import pytest
 
 from bezant.local import proc
-from bezant.rehearsal.autoscaling.live import Measured, Step
+from bezant.local.plan import STABLE
+from bezant.local.status import ProcessState
+from bezant.rehearsal.autoscaling.live import Measured, Step, follow
+from bezant.rehearsal.fleet import Moment, Pod
 
 
 def test_the_cpu_time_of_a_process_grows_with_its_work_and_is_none_once_it_is_gone() -> None:
@@ -47,3 +50,24 @@ def test_the_figure_is_of_the_last_seconds_and_not_of_the_whole_life() -> None:
 def test_what_was_decided_has_to_serve(decided: float | None, serving: float | None, serves: bool) -> None:
     step = Step("told", 100.0, 0.0, 6, goes_up=True, decided_after_seconds=decided, serving_after_seconds=serving)
     assert step.serves is serves
+
+
+def _pods(at_seconds: float, ready: int) -> Moment:
+    pods = (Pod(f"payment-{n}", "1", STABLE, ProcessState.READY, n < ready, 0, None) for n in range(12))
+    return Moment(at_seconds, tuple(pods), {STABLE: 100})
+
+
+@pytest.mark.parametrize(
+    ("decisions", "decided", "serving"),
+    [
+        ([3.0, 18.0], 3.0, 24.0),  # the last one starts while the next load runs already
+        ([25.0], None, None),  # of the next step
+        ([3.0], 3.0, 9.0),
+    ],
+)
+def test_what_a_step_decided_late_may_serve_in_the_next(
+    decisions: list[float], decided: float | None, serving: float | None
+) -> None:
+    step = Step("told", 100.0, 0.0, 6, goes_up=True, ended_seconds=20.0, reached=8)
+    follow(step, decisions, [_pods(2, 6), _pods(9, 8), _pods(16, 7), _pods(24, 8)])
+    assert (step.decided_after_seconds, step.serving_after_seconds) == (decided, serving)

@@ -7,7 +7,7 @@ with a compression of 10 the controller looks every 1.5 s instead of 15, and the
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,7 +27,9 @@ _ROOM_ABOVE_THE_STORY: Final = 4
 _CALIBRATED_OVER_SECONDS: Final = 10.0
 _CPU_WINDOW_SECONDS: Final = 3.0
 """A replica's CPU is its mean over this long."""
-_SETTLE_SECONDS: Final = 40.0
+_SETTLE_MODEL_SECONDS: Final = 400.0
+_SETTLE_AT_LEAST_SECONDS: Final = 20.0
+"""A replica takes some seconds to start, however fast the model's time passes."""
 _NEARLY_IDLE_REQUESTS_PER_SECOND: Final = 1.0
 _GONE: Final = frozenset({ProcessState.STOPPING, ProcessState.STOPPED})
 
@@ -58,6 +60,7 @@ class Step:
     began_seconds: float
     began_with: int
     goes_up: bool
+    ended_seconds: float = 0.0
     reached: int = 0
     ended_at_percent: float = 0.0
     """The mean CPU at its end."""
@@ -214,6 +217,8 @@ async def rehearse_live(
             await live.calibrate(load)
             controlling = asyncio.create_task(live.control(), name="autoscaler")
             steps = [step async for step in _story(plan, live, load, controlling, told)]
+            for step in steps:
+                follow(step, [at for at, _, _ in live.decisions], fleet.history)
         finally:
             if controlling is not None:
                 controlling.cancel()
@@ -245,7 +250,7 @@ async def _story(
         )
         told(f"{step.requests_per_second:.0f} requests a second, as {step.told}")
         load.requests_per_second = step.requests_per_second
-        lasts = _SETTLE_SECONDS
+        lasts = max(_SETTLE_AT_LEAST_SECONDS, _SETTLE_MODEL_SECONDS / plan.compression)
         if not goes_up:
             lasts += plan.scaling.scale_down_stabilisation_minutes * 60 / plan.compression
         done, _ = await asyncio.wait([controlling], timeout=lasts)
@@ -253,13 +258,13 @@ async def _story(
             controlling.result()
         step.reached = live.wanted
         step.ended_at_percent = live.recent_percent()
-        _follow(step, live)
+        step.ended_seconds = live.fleet.seconds()
         yield step
 
 
-def _follow(step: Step, live: _Live) -> None:
-    """Note when the first change of a step was decided, and when what it reached was serving."""
-    decided = [at for at, _, _ in live.decisions if at >= step.began_seconds]
+def follow(step: Step, decisions: Sequence[float], history: Sequence[Moment]) -> None:
+    """Note when the first change of a step was decided, and when what it reached was serving, if only in the next."""
+    decided = [at for at in decisions if step.began_seconds <= at < step.ended_seconds]
     if not decided:
         return
     step.decided_after_seconds = decided[0] - step.began_seconds
@@ -267,7 +272,7 @@ def _follow(step: Step, live: _Live) -> None:
     def serves(moment: Moment) -> bool:
         return moment.ready >= step.reached if step.goes_up else moment.ready <= step.reached
 
-    serving = [one.at_seconds for one in live.fleet.history if one.at_seconds >= decided[-1] and serves(one)]
+    serving = [one.at_seconds for one in history if one.at_seconds >= decided[-1] and serves(one)]
     if serving:
         step.serving_after_seconds = serving[0] - step.began_seconds
 
