@@ -26,6 +26,8 @@ from bezant.local.status import PlatformStatus, ProcessState
 from bezant.local.wire import http_request
 from bezant.rehearsal import versions
 from bezant.rehearsal.customers import Customer, furnish
+from bezant.rehearsal.load import Load
+from bezant.rehearsal.questions import QUESTIONS
 from bezant.rehearsal.report.document import Lane, Span, State
 from bezant.rehearsal.versions import Version, VersionUnusable
 
@@ -112,6 +114,11 @@ class Fleet:
                 return  # the platform or the rehearsal has ended: nothing changes any more
 
         threading.Thread(target=follow, name="follow the platform", daemon=True).start()
+
+    def load(self, requests_per_second: float) -> Load:
+        """Return load on the tenants, with questions to the service beside the payments; it has not started."""
+        question = QUESTIONS.get(self.service)
+        return Load(self.platform.url, self.tenants, requests_per_second=requests_per_second, question=question)
 
     def end(self) -> None:
         """Let the rehearsal's time end here: what changes later, as the platform stops, is not part of it."""

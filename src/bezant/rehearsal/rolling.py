@@ -16,7 +16,6 @@ from bezant.local.plan import STABLE
 from bezant.rehearsal import load as loads
 from bezant.rehearsal.fleet import Fleet, rehearsed
 from bezant.rehearsal.load import Ledger, Load
-from bezant.rehearsal.questions import QUESTIONS
 from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
 from bezant.rehearsal.versions import Version, check, prepare
 
@@ -77,12 +76,7 @@ async def rehearse(
         told(f"installing {plan.reference}")
         version = await asyncio.to_thread(prepare, plan.reference, fleet.platform.directory.root / "versions" / "next")
         migrated = await fleet.migrate(version)
-        load = Load(
-            fleet.platform.url,
-            fleet.tenants,
-            requests_per_second=plan.requests_per_second,
-            question=QUESTIONS.get(plan.service),
-        )
+        load = fleet.load(plan.requests_per_second)
         fleet.begin()
         if prepared is not None:
             prepared(fleet, load)

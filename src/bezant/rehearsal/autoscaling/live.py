@@ -17,7 +17,6 @@ from bezant.rehearsal.autoscaling.horizontal import SYNC_SECONDS, TOLERANCE, Con
 from bezant.rehearsal.autoscaling.story import declared
 from bezant.rehearsal.fleet import Fleet, Moment, rehearsed
 from bezant.rehearsal.load import Ledger, Load
-from bezant.rehearsal.questions import QUESTIONS
 from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
 from bezant.rehearsal.versions import CURRENT, prepare
 from bezant.topology.model.delivery import Autoscaling
@@ -199,12 +198,7 @@ async def rehearse_live(
         tenants=plan.tenants,
         told=told,
     ) as fleet:
-        load = Load(
-            fleet.platform.url,
-            fleet.tenants,
-            requests_per_second=plan.base_requests_per_second,
-            question=QUESTIONS.get(plan.service),
-        )
+        load = fleet.load(plan.base_requests_per_second)
         fleet.begin()
         if prepared is not None:
             prepared(fleet, load)

@@ -22,7 +22,6 @@ from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.scraping import scrape_gateway, scrape_replica
 from bezant.rehearsal.fleet import Fleet, NeverReady, rehearsed
 from bezant.rehearsal.load import Ledger, Load
-from bezant.rehearsal.questions import QUESTIONS
 from bezant.rehearsal.versions import Version, check, prepare
 from bezant.topology.model.delivery import Canary
 from bezant.topology.model.deployment import Topology
@@ -96,12 +95,7 @@ async def rehearse(
         told(f"installing {plan.reference}")
         version = await asyncio.to_thread(prepare, plan.reference, fleet.platform.directory.root / "versions" / "next")
         await fleet.migrate(version)
-        load = Load(
-            fleet.platform.url,
-            fleet.tenants,
-            requests_per_second=plan.requests_per_second,
-            question=QUESTIONS.get(plan.service),
-        )
+        load = fleet.load(plan.requests_per_second)
         fleet.begin()
         if prepared is not None:
             prepared(fleet, load)
