@@ -9,10 +9,12 @@ from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.rollout import CANARY, Rehearsed
 from bezant.rehearsal.load import Outcome
 from bezant.rehearsal.report.document import Event, EventKind, Figure, Promise, Report, Series, Table, Timeline
+from bezant.topology.rules.rule import Deployment
 from bezant.topology.statistics import binomial_above, drop_by_chance
 
-_HEALTHY_ERRORS: Final = 0.001
-"""The error rate that a healthy version is taken to have."""
+_BAD_ERRORS: Final = 0.05
+_LOST_SUCCESS: Final = 0.05
+"""What the rehearsal's faults do: so many more errors, so much less success."""
 _BACK_AT_ONCE_SECONDS: Final = 1.0
 
 
@@ -197,8 +199,12 @@ def _answers(attempt: Attempt) -> Table:
 
 
 def _sureness(seen: Rehearsed) -> Table:
-    """Return how often so many samples would mislead: by the binomial tail and the normal approximation."""
-    analysis = seen.canary.analysis
+    """Return how often so many samples would mislead: by the binomial tail and the normal approximation.
+
+    It is of one look; how often a whole rollout is judged wrongly is what `--simulated` counts.
+    """
+    analysis, assumed = seen.canary.analysis, Deployment(seen.plan.topology).assumptions
+    errors, success = assumed.healthy_error_percent / 100, assumed.healthy_success_percent / 100
     samples = max((int(one.values[0]) for one in seen.attempts[-1].judgements
                    if one.question.name == seen.analysis.samples.name and one.values), default=0)  # fmt: skip
     samples = max(samples, analysis.minimum_samples or 0)
@@ -207,16 +213,18 @@ def _sureness(seen: Rehearsed) -> Table:
     drop = analysis.success_rate.drop / 100
     weight = seen.attempts[-1].steps[0][1] if seen.attempts[-1].steps else 10.0
     stable = samples * (100 - weight) / weight
-    chance = drop_by_chance(healthy=0.98, drop=drop, canary_samples=samples, stable_samples=stable)
-    missed = drop_by_chance(healthy=0.93, drop=0.05 - drop, canary_samples=samples, stable_samples=stable)
+    chance = drop_by_chance(healthy=success, drop=drop, canary_samples=samples, stable_samples=stable)
+    missed = drop_by_chance(
+        healthy=success - _LOST_SUCCESS, drop=_LOST_SUCCESS - drop, canary_samples=samples, stable_samples=stable
+    )
     rows = [
-        ["5 % errors go unnoticed", f"{1 - binomial_above(samples, 0.05, tolerated):.2g}"],
+        [f"{_BAD_ERRORS:.0%} errors go unnoticed", f"{1 - binomial_above(samples, _BAD_ERRORS, tolerated):.2g}"],
         [
-            f"a healthy version ({_HEALTHY_ERRORS:.1%} errors) is taken back",
-            f"{binomial_above(samples, _HEALTHY_ERRORS, tolerated):.2g}",
+            f"a healthy version ({errors:.1%} errors) is taken back",
+            f"{binomial_above(samples, errors, tolerated):.2g}",
         ],
-        ["5 points less success go unnoticed", f"{missed:.2g}"],
-        ["an equally successful version is taken back", f"{chance:.2g}"],
+        [f"{100 * _LOST_SUCCESS:.0f} points less success go unnoticed", f"{missed:.2g}"],
+        [f"an equally successful version ({success:.0%}) is taken back", f"{chance:.2g}"],
     ]
     return Table(f"How sure one judgement of {samples:,} samples is", ["mistake", "probability"], rows)
 
