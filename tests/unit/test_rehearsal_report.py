@@ -179,3 +179,19 @@ def test_durations_and_axes_have_round_numbers() -> None:
     assert time_ticks(1665) == [0, 300, 600, 900, 1200, 1500]
     assert value_ticks(0, 85) == [0, 25, 50, 75, 100]
     assert value_ticks(0, 0.0004) == [0, 0.0001, 0.0002, 0.0003, 0.0004]
+
+
+def test_a_single_point_is_seen_and_a_stepped_value_holds_until_the_end() -> None:
+    lane = Lane("payment-0", [Span(0, 100, "1", State.STABLE)])
+    drawn = draw_timeline(
+        Timeline(
+            [lane], [Series("once", "ms", [(50, 7)]), Series("pods", "pods", [(0, 6), (50, 7)], is_stepped=True)], []
+        )
+    )
+    paths = re.findall(r'<path d="(M[^"]+)"', drawn)
+    ring = next(path for path in paths if "a2.5" in path)
+    stepped = next(path for path in paths if "V" in path)
+    end = float(stepped.rpartition("H")[2])
+    middle = float(stepped.split("H")[1].split("V")[0])
+    assert end - middle == pytest.approx(middle - float(stepped[1:].split()[0]), abs=0.2)
+    assert float(ring[1:].split()[0]) == pytest.approx(middle - 2.5, abs=0.2)

@@ -190,7 +190,7 @@ def _report(  # noqa: PLR0917  everything that was seen, once
         figures=[
             Figure("requests", len(outcomes)),
             Figure("sent a second, on average", load.sent_a_second()),
-            Figure(f"of them and of what they caused to {plan.service}", reached),
+            Figure(f"reached {plan.service}, with what they caused", reached),
             Figure("payments acknowledged", ledger.acknowledged),
             Figure("asked again after the load", unanswered),
             Figure("the update took", round(rolled[1] - rolled[0], 1), "s"),

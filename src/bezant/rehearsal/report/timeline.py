@@ -188,7 +188,8 @@ class _Drawing:
                 )  # fmt: skip
             points = [(self._x(seconds), at(value)) for seconds, value in series.points]
             if points:
-                path = _path(_thinned(points), is_stepped=series.is_stepped)
+                # a stepped value holds until it changes, the last one until the end
+                path = _path(_thinned(points), holds_until=self._x(self._end) if series.is_stepped else None)
                 self._parts.append(
                     f'<path d="{path}" fill="none" class="{colour}" stroke-width="1.8" stroke-linejoin="round"/>'
                 )
@@ -240,10 +241,10 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return kept
 
 
-def _path(points: Sequence[tuple[float, float]], *, is_stepped: bool) -> str:
-    start = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    if len(points) == 1:
-        return f"{start}h1.5"
-    if is_stepped:
-        return start + "".join(f"H{x:.1f}V{y:.1f}" for x, y in points[1:])
-    return start + "".join(f"L{x:.1f} {y:.1f}" for x, y in points[1:])
+def _path(points: Sequence[tuple[float, float]], *, holds_until: float | None) -> str:
+    x, y = points[0]
+    if holds_until is not None:
+        return f"M{x:.1f} {y:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in points[1:]) + f"H{holds_until:.1f}"
+    if len(points) == 1:  # a line of no length would not be seen
+        return f"M{x - 2.5:.1f} {y:.1f}a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0"
+    return f"M{x:.1f} {y:.1f}" + "".join(f"L{x:.1f} {y:.1f}" for x, y in points[1:])
