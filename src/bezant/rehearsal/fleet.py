@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,7 +23,7 @@ from bezant.local.postgres import SUPERUSER
 from bezant.local.service_processes import shared_settings
 from bezant.local.status import PlatformStatus, ProcessState
 from bezant.local.wire import http_request
-from bezant.rehearsal import versions
+from bezant.rehearsal import temporary_data, versions
 from bezant.rehearsal.customers import Customer, furnish
 from bezant.rehearsal.load import Load
 from bezant.rehearsal.questions import QUESTIONS
@@ -299,14 +298,12 @@ async def rehearsed(
     Raises `PlatformError` when it does not start.
     """
     ports = Ports.free()
-    # PostgreSQL does not run as root: another account has to be able to pass
-    root = Path(tempfile.mkdtemp(prefix="bezant-rehearsal-", dir="/tmp")) if data_dir is None else data_dir
     try:
-        if data_dir is None:
-            root.chmod(0o755)
+        root = temporary_data.make_directory() if data_dir is None else data_dir
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataDirectoryUnusable(f"{root} cannot hold the platform's data: {error.strerror}") from error
+        place = data_dir or temporary_data.PLACE
+        raise DataDirectoryUnusable(f"{place} cannot hold the platform's data: {error.strerror}") from error
     options = PlatformOptions(
         data_dir=str(root / "data"),
         gateway_port=ports.gateway,
