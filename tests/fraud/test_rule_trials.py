@@ -226,6 +226,11 @@ async def test_a_backtest_takes_the_newest_of_a_range(
     future = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     _, report = await api.call(key, "POST", "/v1/fraud/rules/backtest", {"from": future})
     assert (report["payments"], report["oldest"]) == (0, None)
+    for moment, expected in (("0017-07-10T12:57:49.890-07:08", 30), ("9999-01-01T00:00:00Z", 0)):
+        status, report = await api.call(key, "POST", "/v1/fraud/rules/backtest", {"from": moment})
+        assert (status, report["payments"]) == (200, expected)
+        status, report = await api.call(key, "POST", "/v1/fraud/rules/backtest", {"before": moment})
+        assert (status, report["payments"]) == (200, 30 - expected)
     _, report = await api.call(other, "POST", "/v1/fraud/rules/backtest", STRICTER)
     assert report["payments"] == 0
     # Payments that were judged before what the rules saw was kept are not guessed at.

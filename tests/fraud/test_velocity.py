@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 
-from bezant.contracts.identifiers import new_id
+from bezant.contracts.identifiers import first_id_at, new_id
 from bezant.contracts.internal.fraud import PaymentContext
 from bezant.services.fraud.domain.features import FEATURE_NAMES, feature_values
 from bezant.services.fraud.domain.problems import VelocityUnavailable
 from bezant.services.fraud.domain.velocity import EntityVelocity, PaymentVelocity
 from bezant.services.fraud.operations.assess_payments import AssessPayments
-from bezant.services.fraud.operations.recount_velocity import VelocityHistory, first_id_of
+from bezant.services.fraud.operations.recount_velocity import VelocityHistory
 from bezant.services.fraud.settings import FraudSettings
 from bezant.services.fraud.storage.active_rulesets import ActiveRulesets
 from bezant.services.fraud.storage.velocity_counters import VelocityCounters
@@ -133,7 +133,7 @@ async def backdate(stores: Stores, tenant: UUID, age: timedelta) -> None:
         "INSERT INTO fraud.assessments (assessment_id, payment_id, source_account_id, destination_account_id, "
         "amount_minor, currency, decision, score, reasons, ruleset_version, degraded, features, created_at) "
         "VALUES (%s, %s, %s, %s, 1000, 'USD', 'approve', 0, '[]', 1, false, '{}', %s)",
-        UUID(int=first_id_of(moment).int | new_id().int & (1 << 76) - 1), new_id(), new_id(), new_id(), moment,
+        UUID(int=first_id_at(moment).int | new_id().int & (1 << 76) - 1), new_id(), new_id(), new_id(), moment,
     )  # fmt: skip
 
 
@@ -207,7 +207,7 @@ async def test_who_was_seen_months_ago_is_still_known_after_a_loss(
                 "INSERT INTO fraud.assessments (assessment_id, payment_id, source_account_id, destination_account_id, "
                 "amount_minor, currency, decision, score, reasons, ruleset_version, degraded, features, created_at) "
                 "VALUES (%s, %s, %s, %s, 1000, 'USD', 'approve', 0, '[]', 1, false, '{}', %s)",
-                UUID(int=first_id_of(moment).int | new_id().int & (1 << 76) - 1), new_id(), ANN, SHOP, moment,
+                UUID(int=first_id_at(moment).int | new_id().int & (1 << 76) - 1), new_id(), ANN, SHOP, moment,
             )  # fmt: skip
     counted = await history.recount_now(tenant)
     # What happened a hundred days ago is further back than counters remember.

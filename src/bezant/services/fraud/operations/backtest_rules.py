@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from bezant.contracts.identifiers import first_id_at
 from bezant.contracts.internal.fraud import Decision
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.fraud.domain.backtest import (
@@ -22,7 +23,6 @@ from bezant.services.fraud.domain.compiled_rules import CompiledRuleset, validat
 from bezant.services.fraud.domain.features import PaymentFacts
 from bezant.services.fraud.domain.rules import Ruleset
 from bezant.services.fraud.domain.velocity import entity_digest
-from bezant.services.fraud.operations.recount_velocity import first_id_of
 from bezant.services.fraud.storage import QUERIES
 
 _PAGE: Final = 1_000
@@ -60,7 +60,7 @@ async def backtest_rules(
     seen = without_features = degraded = 0
     oldest: datetime | None = None
     newest: datetime | None = None
-    low, high = first_id_of(since), first_id_of(before)
+    low, high = first_id_at(since), first_id_at(before)
     truncated = False
     while True:
         async with databases.transaction(tenant_id, read_only=True) as tx:

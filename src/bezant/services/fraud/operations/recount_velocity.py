@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from bezant.contracts.identifiers import first_id_at
 from bezant.contracts.problems import Problem
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.fraud.domain.problems import VelocityUnavailable
@@ -43,11 +44,6 @@ class Recounted:
     """As daily sums."""
 
 
-def first_id_of(moment: datetime) -> UUID:
-    """Return a UUID that is not above any UUIDv7 made at this moment or later."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
-
-
 async def has_history(tx: TenantTransaction) -> bool:
     """Return whether the tenant's payments go back further than a moment.
 
@@ -55,7 +51,7 @@ async def has_history(tx: TenantTransaction) -> bool:
     whose counters have yet to be marked whole, are not.
     """
     first = await tx.fetch_one(QUERIES["first_assessment"], {"since": _NOTHING})
-    return first is not None and first[0] < first_id_of(datetime.now(UTC) - _MOMENT)
+    return first is not None and first[0] < first_id_at(datetime.now(UTC) - _MOMENT)
 
 
 class VelocityHistory:
@@ -116,7 +112,7 @@ class VelocityHistory:
         if not await self._began_before(tenant_id, now - timedelta(seconds=self._settings.counting_horizon_seconds)):
             # Every payment there is can still be told from another by its id: all partitions are done at once.
             partitions = self._counters.all_partitions
-        recent = first_id_of(now - _WINDOWED)
+        recent = first_id_at(now - _WINDOWED)
         older = await self._count_older(tenant_id, partitions, now)
         payments, after = 0, recent
         while True:
@@ -135,7 +131,7 @@ class VelocityHistory:
     async def _began_before(self, tenant_id: UUID, moment: datetime) -> bool:
         async with self._databases.transaction(tenant_id) as tx:
             first = await tx.fetch_one(QUERIES["first_assessment"], {"since": _NOTHING})
-        return first is not None and first[0] < first_id_of(moment)
+        return first is not None and first[0] < first_id_at(moment)
 
     async def _count_older(self, tenant_id: UUID, partitions: frozenset[int], now: datetime) -> int:
         oldest, end = now - _DAY * self._settings.partner_memory_days, now - _WINDOWED
@@ -144,14 +140,14 @@ class VelocityHistory:
             async with self._databases.transaction(
                 tenant_id, read_only=True, timeout_seconds=_DAY_TIMEOUT_SECONDS
             ) as tx:
-                first = await tx.fetch_one(QUERIES["first_assessment"], {"since": first_id_of(oldest)})
-                if first is None or first[0] >= first_id_of(end):
+                first = await tx.fetch_one(QUERIES["first_assessment"], {"since": first_id_at(oldest)})
+                if first is None or first[0] >= first_id_at(end):
                     return counted
                 # Days without payments are passed over at once.
                 oldest = max(oldest, datetime.fromtimestamp((first[0].int >> 80) / 1000, UTC))
                 until = min(oldest + _DAY, end)
                 rows = await tx.fetch_all(
-                    QUERIES["older_history"], {"since": first_id_of(oldest), "before": first_id_of(until)}
+                    QUERIES["older_history"], {"since": first_id_at(oldest), "before": first_id_at(until)}
                 )
             for start in range(0, len(rows), _PAGE):
                 await self._counters.renew_recount(tenant_id)
