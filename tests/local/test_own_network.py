@@ -13,7 +13,8 @@ from bezant.rehearsal.chaos import cable_process
 from bezant.rehearsal.chaos.own_network import NetworkUnavailable, OwnNetwork, why_unavailable
 from bezant.rehearsal.chaos.tcp_proxy import Mode, TcpProxy
 
-pytestmark = pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable()))
+UNAVAILABLE = why_unavailable()
+pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
 _ASKS = """
 import socket, sys
 with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=float(sys.argv[2])) as connection:
