@@ -14,7 +14,7 @@ from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.report import late_after, never_judged
 from bezant.rehearsal.canary.rollout import CANARY, Plan, _Rollout, canary_of
 from bezant.rehearsal.canary.samples import Samples
-from bezant.rehearsal.canary.scraping import scrape_gateway
+from bezant.rehearsal.canary.scraping import scrape_gateway, scrape_replica
 from bezant.rehearsal.fleet import NeverReady
 from bezant.rehearsal.versions import Version
 from bezant.topology.loading import load_model
@@ -127,6 +127,52 @@ async def test_requests_go_back_when_more_replicas_of_a_version_never_get_ready(
 async def test_a_gateway_that_does_not_answer_leaves_a_gap() -> None:
     samples = Samples()
     assert not await scrape_gateway(samples, admin_port=1, service="payment", arms=[STABLE], at_seconds=60)
+
+
+_METRICS = """# HELP python_gc_objects_collected_total Objects collected during gc
+# TYPE python_gc_objects_collected_total counter
+python_gc_objects_collected_total{generation="0"} 612.0
+# HELP bezant_http_requests_total Requests
+# TYPE bezant_http_requests_total counter
+bezant_http_requests_total{route="/v1/payments",status="201"} 40.0
+bezant_http_requests_total{route="/v1/payments/{id}",status="200"} 9.0
+bezant_http_requests_total{route="/v1/refunds",status="201"} 2.0
+# TYPE bezant_http_requests_created gauge
+bezant_http_requests_created{route="/v1/payments",status="201"} 1.7e+09
+# TYPE bezant_http_request_duration_seconds histogram
+bezant_http_request_duration_seconds_bucket{le="0.5",route="/v1/payments"} 39.0
+bezant_http_request_duration_seconds_bucket{le="+Inf",route="/v1/payments"} 40.0
+# TYPE bezant_payments_total counter
+bezant_payments_total{status="captured"} 38.0
+"""
+
+
+async def test_of_all_that_a_replica_tells_the_samples_hold_what_is_asked_for() -> None:
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(text=_METRICS)
+
+    application = web.Application()
+    application.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    samples = Samples()
+    try:
+        port = runner.addresses[0][1]
+        assert await scrape_replica(samples, name="payment-6", port=port, arm=CANARY, at_seconds=60)
+    finally:
+        await runner.cleanup()
+
+    def told(metric: str, **wanted: str) -> list[float]:
+        series = samples.window(metric, lambda labels: wanted.items() <= labels.items(), from_seconds=60, to_seconds=60)
+        return sorted(value for _, _, values in series for value in values)
+
+    assert told("istio_requests_total", rollouts_pod_template_hash=CANARY) == [9, 42]
+    assert told("istio_requests_total", response_code="201") == [42]
+    assert told("istio_request_duration_milliseconds_bucket", le="500") == [39]
+    assert told("istio_request_duration_milliseconds_bucket", le="+Inf") == [40]
+    assert told("bezant_payments_total", status="captured", pod="payment-6") == [38]
+    assert told("python_gc_objects_collected_total") == []
 
 
 async def test_the_record_holds_every_query_with_its_answer_and_the_samples_of_an_abort_at_the_first_step() -> None:

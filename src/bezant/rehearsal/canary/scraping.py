@@ -24,6 +24,7 @@ _DURATIONS: Final = "bezant_http_request_duration_seconds_bucket"
 _PASSED_ON: Final = frozenset(
     {"bezant_payments_total", "bezant_fraud_assessments_total", "bezant_internal_parts_total"}
 )
+_ASKED_FOR: Final = (_REQUESTS, _DURATIONS, *_PASSED_ON)
 _UNREACHABLE: Final = (OSError, EOFError, ValueError, TimeoutError)
 _SCRAPE_SECONDS: Final = 2.0
 
@@ -38,7 +39,9 @@ async def scrape_replica(samples: Samples, *, name: str, port: int, arm: str, at
     common = {"namespace": NAMESPACE, "rollouts_pod_template_hash": arm, "pod": name}
     by_status: Counter[str] = Counter()
     by_bound: Counter[str] = Counter()
-    for family in text_string_to_metric_families(body.decode()):
+    # a replica tells of far more, and what measures must not take the processor from what is measured
+    told = "\n".join(line for line in body.decode().splitlines() if line.startswith(_ASKED_FOR))
+    for family in text_string_to_metric_families(f"{told}\n"):
         for sample in family.samples:
             if sample.name == _REQUESTS:
                 by_status[sample.labels["status"]] += int(sample.value)
