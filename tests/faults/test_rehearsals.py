@@ -80,7 +80,7 @@ async def test_a_healthy_version_is_promoted_and_the_old_one_ends(tmp_path: Path
     model = tmp_path / "short.yaml"
     model.write_text(dump_topology(topology.model_copy(update={"services": services})))
     code, report = await rehearse(
-        tmp_path, "canary", "payment", "--model", str(model), "--compression", "150", "--rate", "140"
+        tmp_path, "canary", "payment", "--model", str(model), "--compression", "100", "--rate", "90"
     )
     assert (code, report["kept"]) == (0, True), kept(report)
     assert kept(report)["No request fails"]
