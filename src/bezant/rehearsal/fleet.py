@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ from typing import Final
 
 from bezant.local import log_files
 from bezant.local.administration import make_admin_key, settings_of
-from bezant.local.errors import DataDirectoryUnusable, InvalidOptions, PlatformError
+from bezant.local.errors import DataDirectoryUnusable, InvalidOptions
 from bezant.local.gateway import cluster_name
 from bezant.local.gateway_process import healthy_replicas
 from bezant.local.options import PlatformOptions
@@ -25,6 +24,7 @@ from bezant.local.status import PlatformStatus, ProcessState
 from bezant.local.wire import http_request
 from bezant.rehearsal import temporary_data, versions
 from bezant.rehearsal.customers import Customer, furnish
+from bezant.rehearsal.following import follow
 from bezant.rehearsal.load import Load
 from bezant.rehearsal.questions import QUESTIONS
 from bezant.rehearsal.report.document import Lane, Span, State
@@ -103,16 +103,7 @@ class Fleet:
         self.began = time.monotonic()
         self._next = self.platform.options.replica_count(self.service)
         self._taken = set(range(self._next))
-        loop = asyncio.get_running_loop()
-
-        def follow() -> None:
-            try:
-                for status in self.platform.changes():
-                    loop.call_soon_threadsafe(self._changed, status)
-            except (PlatformError, RuntimeError):
-                return  # the platform or the rehearsal has ended: nothing changes any more
-
-        threading.Thread(target=follow, name="follow the platform", daemon=True).start()
+        follow(self.platform, self._changed)
 
     def load(self, requests_per_second: float) -> Load:
         """Return load on the tenants, with questions to the service beside the payments; it has not started."""

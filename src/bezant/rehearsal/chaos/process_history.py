@@ -1,15 +1,13 @@
 """What became of every process of a platform while a rehearsal ran, for the lanes of its timeline."""
 
-import asyncio
 import itertools
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from bezant.local.errors import PlatformError
 from bezant.local.platform import LocalPlatform
 from bezant.local.status import PlatformStatus, ProcessState
+from bezant.rehearsal.following import follow
 from bezant.rehearsal.report.document import Lane, Span, State
 
 _SHOWN_AS: Final = {
@@ -35,16 +33,7 @@ class ProcessHistory:
 
     def follow(self) -> None:
         """Note every change from now on, until the platform ends."""
-        loop = asyncio.get_running_loop()
-
-        def watch() -> None:
-            try:
-                for status in self.platform.changes():
-                    loop.call_soon_threadsafe(self._changed, status)
-            except (PlatformError, RuntimeError):
-                return  # the platform or the rehearsal has ended: nothing changes any more
-
-        threading.Thread(target=watch, name="follow the processes", daemon=True).start()
+        follow(self.platform, self._changed)
 
     def _changed(self, status: PlatformStatus) -> None:
         at = self.seconds()
