@@ -6,14 +6,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.fraud import Assessment, Decision, PaymentContext
 from bezant.services.fraud.operations.assess_payments import AssessPayments
+from bezant.services.fraud.settings import FraudSettings
+from bezant.services.fraud.storage.active_rulesets import ActiveRulesets
+from bezant.services.fraud.storage.velocity_counters import VelocityCounters
 
-from ..stores.fixtures import Stores
+from ..stores.fixtures import Stores, free_port
 from ..stores.http import Api
 from .test_assessing import request
+from .test_velocity import backdate
 
 STRICTER = {"thresholds": {"review_amount": 50, "decline_amount": 400, "new_destination_amount": 1e9}}
 
@@ -212,6 +217,27 @@ async def test_a_backtest_of_the_rules_that_judged_agrees_with_them(
     assert report["payments"] == 120
     assert all(each["then"] == each["now"] for each in report["decisions"]), report["decisions"]
     assert report["unknown_variables"] == ["device_id"]
+
+
+async def test_a_backtest_asks_rules_of_velocity_about_all_that_had_any(
+    api: Api, assess: AssessPayments, stores: Stores, tenant: UUID
+) -> None:
+    """Counters that lack some of the history were heard then; only counters that did not answer were not."""
+    key = api.keys.give(tenant)
+    await backdate(stores, tenant, timedelta(minutes=2))
+    (lacking,) = await assess(tenant, [request(300_000)])
+    assert (lacking.decision, lacking.reasons) == (Decision.REVIEW, ["new_destination_large", "velocity_incomplete"])
+    # Nothing listens there.
+    nobody = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", free_port())], socket_timeout=0.2)
+    silent = VelocityCounters(nobody, FraudSettings())
+    (unheard,) = await AssessPayments(stores.databases("fraud"), silent, ActiveRulesets())(tenant, [request(300_000)])
+    await nobody.aclose()
+    assert (unheard.decision, unheard.reasons) == (Decision.APPROVE, ["velocity_unavailable"])
+    _, report = await api.call(key, "POST", "/v1/fraud/rules/backtest", {})
+    assert [(each["then"], each["now"]) for each in report["decisions"]] == [
+        ("approve", "approve"), ("review", "review"),
+    ]  # fmt: skip
+    assert (report["payments"], report["without_features"], report["degraded"]) == (2, 1, 1)
 
 
 async def test_a_backtest_takes_the_newest_of_a_range(

@@ -32,8 +32,8 @@ class BacktestLine:
 
 async def backtest(
     client: BezantClient, tenant: TenantScenario, played: Played
-) -> tuple[list[BacktestLine], str | None]:
-    """Return the lines of the tenant, and what is wrong if the rules that judged do not agree with themselves."""
+) -> tuple[list[BacktestLine], list[str]]:
+    """Return the lines of the tenant, and what is wrong: rules that judged and do not agree with themselves."""
     await _label_known_fraud(client, tenant, played)
     active = await client.get("/v1/fraud/rules")
     same = {name: active[name] for name in _KEPT}
@@ -43,9 +43,14 @@ async def backtest(
         BacktestLine(tenant.slug, name, await client.post("/v1/fraud/rules/backtest", rules))
         for name, rules in trials.items()
     ]
-    moved = [each for each in lines[0].report["decisions"] if each["then"] != each["now"]]
-    problem = f"a backtest of the rules that judged decides otherwise: {moved}" if moved else None
-    return lines, problem
+    problems = []
+    as_they_are = lines[0].report
+    if as_they_are["degraded"]:
+        problems.append(f"{as_they_are['degraded']} payments were judged without the velocity counters")
+    moved = [each for each in as_they_are["decisions"] if each["then"] != each["now"]]
+    if moved:
+        problems.append(f"a backtest of the rules that judged decides otherwise: {moved}")
+    return lines, problems
 
 
 async def _label_known_fraud(client: BezantClient, tenant: TenantScenario, played: Played) -> None:

@@ -130,7 +130,7 @@ class Player:
 
     async def _batches(self, phase: Phase) -> None:
         async def send(rows: list[PaymentRow]) -> int:
-            waiting = {row.ref: row for row in rows}
+            waiting, unsettled = {row.ref: row for row in rows}, list[str]()
             while waiting:
                 sent = list(waiting.values())
                 body = {"payments": [{**self._body(row), "idempotency_key": row.ref} for row in sent]}
@@ -138,12 +138,13 @@ class Player:
                 for row, result in zip(sent, answer["results"], strict=True):
                     if result["payment"] is not None:
                         self._played.payments[row.ref] = result["payment"]["id"]
+                        if result["payment"]["status"] == "processing":
+                            unsettled.append(result["payment"]["id"])
                         del waiting[row.ref]
                     elif result["status"] not in _WORTH_RETRYING:
                         raise ApiProblem(result["status"], result["problem"])
-            for result, row in zip(answer["results"], sent, strict=True):
-                if result["payment"]["status"] == "processing":
-                    await self._settled(self._played.payments[row.ref])
+            for payment_id in unsettled:
+                await self._settled(payment_id)
             return len(rows)
 
         size = phase.batch_size

@@ -20,6 +20,11 @@ def show_report(console: Console, reports: list[TenantReport]) -> None:
     console.print(_outcomes(reports))
     console.print(_checks(reports))
     console.print(_backtests(reports))
+    show_failures(console, reports)
+
+
+def show_failures(console: Console, reports: list[TenantReport]) -> None:
+    """Print what is not as it should be, a line each."""
     for report in reports:
         for failure in report.failures:
             console.print(f"  ✗ {report.slug}: {failure}", style="red", markup=False)

@@ -29,6 +29,7 @@ class PastPayment(NamedTuple):
     decision: Decision
     """What was decided then."""
     with_velocity: bool
+    """The counters answered then, be it with less than the whole history."""
     truth: PaymentLabel | None
 
 

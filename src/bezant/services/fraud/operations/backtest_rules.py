@@ -22,6 +22,7 @@ from bezant.services.fraud.domain.backtest import (
 from bezant.services.fraud.domain.compiled_rules import CompiledRuleset, validated
 from bezant.services.fraud.domain.features import PaymentFacts
 from bezant.services.fraud.domain.rules import Ruleset
+from bezant.services.fraud.domain.scoring import VELOCITY_UNAVAILABLE
 from bezant.services.fraud.domain.velocity import entity_digest
 from bezant.services.fraud.storage import QUERIES
 
@@ -65,7 +66,13 @@ async def backtest_rules(
     while True:
         async with databases.transaction(tenant_id, read_only=True) as tx:
             rows = await tx.fetch_all(
-                QUERIES["history_to_judge"], {"since": low, "before": high, "limit": min(_PAGE, limit - seen + 1)}
+                QUERIES["history_to_judge"],
+                {
+                    "since": low,
+                    "before": high,
+                    "limit": min(_PAGE, limit - seen + 1),
+                    "without_velocity": VELOCITY_UNAVAILABLE,
+                },
             )
         for number, row in enumerate(rows):
             if seen == limit:
@@ -104,7 +111,7 @@ def _by_digests(tenant_id: UUID, ruleset: Ruleset) -> Ruleset:
 
 def _past(row: tuple[Any, ...]) -> PastPayment | None:
     (_, _, source, destination, amount_minor, currency, created_at, decision, features, feature_set, device, ip,
-     country, model_score, degraded, label, case_status) = row  # fmt: skip
+     country, model_score, with_velocity, label, case_status) = row  # fmt: skip
     values = features_in(msgspec.json.decode(features), feature_set)
     if values is None:
         return None
@@ -119,5 +126,5 @@ def _past(row: tuple[Any, ...]) -> PastPayment | None:
         country=country or "",
     )
     return PastPayment(
-        facts, values, model_score or 0.0, Decision(decision), not degraded, truth_of(label, case_status)
+        facts, values, model_score or 0.0, Decision(decision), with_velocity, truth_of(label, case_status)
     )
