@@ -224,16 +224,18 @@ async def test_a_backtest_asks_rules_of_velocity_about_all_that_had_any(
 ) -> None:
     """Counters that lack some of the history were heard then; only counters that did not answer were not."""
     key = api.keys.give(tenant)
+    rules = {"rules": [{"code": "new", "action": "review", "expression": "destination_is_new"}]}
+    assert (await api.call(key, "PUT", "/v1/fraud/rules", rules))[0] == 200
     await backdate(stores, tenant, timedelta(minutes=2))
-    (lacking,) = await assess(tenant, [request(300_000)])
-    assert (lacking.decision, lacking.reasons) == (Decision.REVIEW, ["new_destination_large", "velocity_incomplete"])
+    (lacking,) = await assess(tenant, [request()])
+    assert (lacking.decision, lacking.reasons) == (Decision.REVIEW, ["new", "velocity_incomplete"])
     # Nothing listens there.
     nobody = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", free_port())], socket_timeout=0.2)
     silent = VelocityCounters(nobody, FraudSettings())
-    (unheard,) = await AssessPayments(stores.databases("fraud"), silent, ActiveRulesets())(tenant, [request(300_000)])
+    (unheard,) = await AssessPayments(stores.databases("fraud"), silent, ActiveRulesets())(tenant, [request()])
     await nobody.aclose()
     assert (unheard.decision, unheard.reasons) == (Decision.APPROVE, ["velocity_unavailable"])
-    _, report = await api.call(key, "POST", "/v1/fraud/rules/backtest", {})
+    _, report = await api.call(key, "POST", "/v1/fraud/rules/backtest", rules)
     assert [(each["then"], each["now"]) for each in report["decisions"]] == [
         ("approve", "approve"), ("review", "review"),
     ]  # fmt: skip

@@ -147,6 +147,30 @@ def test_without_velocity_only_rules_that_need_none_judge() -> None:
     assert judged(request(), compiled, PaymentVelocity())[0].reasons == ["velocity", "plain"]
 
 
+@pytest.mark.parametrize(
+    ("velocity", "amount_minor", "decision", "reasons"),
+    [
+        (None, 250_000, Decision.APPROVE, []),
+        (None, 250_001, Decision.REVIEW, ["unsure"]),
+        (PaymentVelocity(), 250_001, Decision.APPROVE, []),
+    ],
+)
+def test_a_rule_may_ask_whether_the_counters_answered(
+    velocity: PaymentVelocity | None, amount_minor: int, decision: Decision, reasons: list[str]
+) -> None:
+    rules = ruleset(rule("unsure", "!velocity_known && amount > limit_new_destination_amount"))
+    judgement, _ = judged(request(amount_minor), validated(rules), velocity)
+    assert (judgement.decision, judgement.reasons) == (decision, reasons)
+
+
+def test_a_stored_rule_of_another_version_that_is_not_understood_asks_for_review_and_the_others_judge() -> None:
+    rules = ruleset(rule("later", "variable_of_a_later_version > 1"), rule("plain", "amount > 5.0"))
+    judgement, _ = judged(request(), CompiledRuleset(rules), None)
+    assert (judgement.decision, judgement.reasons) == (Decision.REVIEW, ["rule_error:later", "plain"])
+    with pytest.raises(RuleInvalid, match="variable_of_a_later_version"):
+        validated(rules)
+
+
 def test_a_rule_that_fails_on_a_payment_asks_for_review() -> None:
     compiled = CompiledRuleset(ruleset(rule("odd", "1000 / (amount_minor - 1000) > 1")))
     judgement, _ = judged(request(1_000), compiled, PaymentVelocity())

@@ -38,7 +38,8 @@ class Finding(NamedTuple):
 
 class _CompiledRule(NamedTuple):
     rule: Rule
-    program: cel.Program
+    program: cel.Program | None
+    """None for a stored rule that this version does not understand."""
     needs_velocity: bool
 
 
@@ -46,11 +47,16 @@ class CompiledRuleset:
     """A rule set with its expressions compiled and its thresholds resolved per currency."""
 
     def __init__(self, ruleset: Ruleset) -> None:
-        """Compile the enabled rules. Raises `RuleInvalid` naming the first bad one."""
+        """Compile the enabled rules.
+
+        A rule that does not compile asks for review ever after: what is stored was valid for the version that stored
+        it, and a replica of another version must not refuse to judge because of it. New ones go through `validated`.
+        """
         self.ruleset = ruleset
         self.version = ruleset.version
-        self._rules = [_compile(rule) for rule in ruleset.rules if rule.enabled]
-        self.variables = frozenset(name for rule in self._rules for name in rule.program.variables())
+        self._rules = [_compile_stored(rule) for rule in ruleset.rules if rule.enabled]
+        programs = [rule.program for rule in self._rules if rule.program is not None]
+        self.variables = frozenset(name for program in programs for name in program.variables())
         self.has_block_lists = ruleset.block_lists != PartyLists()
         self.has_allow_lists = ruleset.allow_lists != PartyLists()
         self._thresholds: dict[str, dict[str, float]] = {}
@@ -70,11 +76,7 @@ class CompiledRuleset:
         for rule, program, needs_velocity in self._rules:
             if needs_velocity and not with_velocity:
                 continue
-            try:
-                matched = program.execute(context)
-            except _EVALUATION_ERRORS:
-                findings.append(Finding(f"rule_error:{rule.code}", RuleAction.REVIEW, 50))
-                continue
+            matched = _answer(program, context)
             if matched is True:
                 findings.append(Finding(rule.code, rule.action, rule.score))
             elif matched is not False:
@@ -82,7 +84,26 @@ class CompiledRuleset:
         return findings
 
 
-def _compile(rule: Rule) -> _CompiledRule:
+def _answer(program: cel.Program | None, context: cel.Context) -> object:
+    """Return true, false, or None when the rule cannot be answered."""
+    if program is None:
+        return None
+    try:
+        return program.execute(context)
+    except _EVALUATION_ERRORS:
+        return None
+
+
+def _compile_stored(rule: Rule) -> _CompiledRule:
+    try:
+        program = _compile(rule)
+    except RuleInvalid:
+        return _CompiledRule(rule, None, needs_velocity=False)
+    return _CompiledRule(rule, program, any(VARIABLES[name].needs_velocity for name in program.variables()))
+
+
+def _compile(rule: Rule) -> cel.Program:
+    """Return what answers the rule. Raises `RuleInvalid`."""
     if len(rule.expression) > MAX_EXPRESSION_LENGTH:
         raise RuleInvalid(
             f"Rule {rule.code!r}: the expression is longer than {MAX_EXPRESSION_LENGTH} characters.",
@@ -107,7 +128,7 @@ def _compile(rule: Rule) -> _CompiledRule:
             "GET /v1/fraud/rules lists the variables that rules can use.",
             rule=rule.code,
         )
-    return _CompiledRule(rule, program, any(VARIABLES[name].needs_velocity for name in program.variables()))
+    return program
 
 
 _SAMPLE_VALUES: Final[dict[str, tuple[Any, Any]]] = {
@@ -150,7 +171,7 @@ def validated(ruleset: Ruleset) -> CompiledRuleset:
         if rule.code in seen:
             raise RuleInvalid(f"The rule code {rule.code!r} is used twice.", rule=rule.code)
         seen.add(rule.code)
-        program = _compile(rule).program
+        program = _compile(rule)
         for sample in _samples():
             try:
                 answer = program.execute(cel.Context(variables=sample))

@@ -15,6 +15,7 @@ from bezant.services.fraud.domain.velocity import WINDOWS, PaymentVelocity, amou
 
 FEATURE_SET: Final = 1
 MODEL_SCORE: Final = "model_score"
+VELOCITY_KNOWN: Final = "velocity_known"
 
 
 class Variable(NamedTuple):
@@ -135,6 +136,7 @@ VARIABLES: Final[dict[str, Variable]] = {
     "weekday_utc": Variable("int", "day of the week in UTC, 0 for Monday"),
     "blocked": Variable("list", "names of the block lists that a party of the payment is on"),
     "allowed": Variable("list", "names of the allow lists that a party of the payment is on"),
+    VELOCITY_KNOWN: Variable("bool", "the counters answered; if not, rules that use what they count are passed over"),
     MODEL_SCORE: Variable("double", "0 to 1 by the model that is active beside the rules, 0 without one"),
     **{name: variable for name, (_, variable) in _VELOCITY.items()},
     **DERIVED,
@@ -175,7 +177,7 @@ def named_features(values: Any, feature_set: int | None) -> dict[str, Any]:
 
 
 def variables_of(facts: PaymentFacts, features: tuple[float, ...] | list[float], model_score: float) -> dict[str, Any]:
-    """Return every variable but thresholds and lists, which belong to a rule set."""
+    """Return every variable but `velocity_known`, and thresholds and lists, which belong to a rule set."""
     email = facts.email
     variables: dict[str, Any] = dict(zip(FEATURE_NAMES, features, strict=False))
     variables |= {

@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from bezant.contracts.internal.fraud import Decision
 from bezant.services.fraud.domain.compiled_rules import CompiledRuleset
-from bezant.services.fraud.domain.features import PaymentFacts, lists_matched
+from bezant.services.fraud.domain.features import VELOCITY_KNOWN, PaymentFacts, lists_matched
 from bezant.services.fraud.domain.rules import RuleAction
 
 VELOCITY_UNAVAILABLE: Final = "velocity_unavailable"
@@ -30,11 +30,13 @@ def judge(
     """Return the judgement of one rule set.
 
     `variables` are those of `variables_of`; what belongs to the rule set is put into them here. Without velocity
-    the rules that need it are passed over. A party on an allow list keeps a payment from review: what would have
-    asked for it still counts in the score and stands behind `allow_listed` among the reasons. Declines stand.
+    the rules that need it are passed over, and those that ask for `velocity_known` learn it. A party on an allow list
+    keeps a payment from review: what would have asked for it still counts in the score and stands behind
+    `allow_listed` among the reasons. Declines stand.
     """
     ruleset = rules.ruleset
     variables |= rules.thresholds(facts.currency)
+    variables[VELOCITY_KNOWN] = with_velocity
     variables["blocked"] = lists_matched(facts, ruleset.block_lists) if rules.has_block_lists else []
     allowed = lists_matched(facts, ruleset.allow_lists) if rules.has_allow_lists else []
     variables["allowed"] = allowed

@@ -207,7 +207,7 @@ GROUP BY 1, 2, 3, 4, 5
 -- Judged payments, newest first, with what they turned out to be and what a person decided.
 SELECT a.assessment_id, a.payment_id, a.source_account_id, a.destination_account_id, a.amount_minor, a.currency,
        a.created_at, a.decision, coalesce(a.feature_values, a.features::text), a.feature_set, a.device_digest, a.ip_digest, a.country,
-       (a.shadow ->> 'model_score')::double precision, NOT a.reasons ? %(without_velocity)s,
+       (a.shadow ->> 'model_score')::double precision, NOT (a.degraded AND a.reasons ? %(without_velocity)s),
        (SELECT l.label FROM fraud.labels l WHERE l.payment_id = a.payment_id ORDER BY l.label_id DESC LIMIT 1),
        (SELECT c.status FROM fraud.cases c WHERE c.assessment_id = a.assessment_id)
 FROM fraud.assessments a
