@@ -50,8 +50,10 @@ def demo(
             # which a tenant's own policy decides, and the counters longer than the 80 ms after which rules of
             # velocity are passed over; the demo's expectations are about the rules.
             environment={
+                "BEZANT_INTERNAL_TIMEOUT_SECONDS": "12",
                 "BEZANT_PAYMENT_FRAUD_TIMEOUT_SECONDS": "10",
                 "BEZANT_FRAUD_VELOCITY_TIMEOUT_SECONDS": "5",
+                "BEZANT_VALKEY_TIMEOUT_SECONDS": "4",
             },
         )
         platform = LocalPlatform(options)
