@@ -35,6 +35,11 @@ def kept(report: dict[str, Any]) -> dict[str, bool]:
     return {promise["text"]: promise["kept"] for promise in report["promises"]}
 
 
+def verdicts(report: dict[str, Any]) -> list[list[str]]:
+    (rows,) = (table["rows"] for table in report["tables"] if table["title"] == "Verdicts")
+    return rows
+
+
 async def test_a_rolling_update_loses_no_request(tmp_path: Path) -> None:
     code, report = await rehearse(
         tmp_path, "rolling", "payment", "--to", "HEAD", "--replicas", "3", "--requests", "1500", "--rate", "80"
@@ -51,19 +56,24 @@ async def test_a_rolling_update_loses_no_request(tmp_path: Path) -> None:
 async def test_a_version_with_errors_is_taken_back_at_the_first_step(tmp_path: Path) -> None:
     code, report = await rehearse(tmp_path, "canary", "payment", "--fault", "errors")
     assert (code, report["kept"]) == (0, True), kept(report)
-    (verdicts,) = (table for table in report["tables"] if table["title"] == "Verdicts")
-    (attempt,) = verdicts["rows"]
+    (attempt,) = verdicts(report)
     assert attempt[1] == "aborted"
     assert attempt[4].startswith("error-rate ")
 
 
-async def test_a_version_that_crashes_is_taken_back(tmp_path: Path) -> None:
-    code, report = await rehearse(tmp_path, "canary", "payment", "--fault", "crash")
+async def test_a_version_that_crashes_is_taken_back_every_time(tmp_path: Path) -> None:
+    code, report = await rehearse(tmp_path, "canary", "payment", "--fault", "crash", "--times", "2")
     assert (code, report["kept"]) == (0, True), kept(report)
-    (verdicts,) = (table for table in report["tables"] if table["title"] == "Verdicts")
-    assert verdicts["rows"][0][1] == "aborted"
+    assert [(row[0], row[1]) for row in verdicts(report)] == [("1", "aborted"), ("2", "aborted")]
+    figures = {figure["name"]: figure["value"] for figure in report["figures"]}
+    assert figures["aborted"] == 2
+    assert report["settings"]["drawn"] == "rollout 2 of 2"
+    told = {promise["text"]: promise["figure"] for promise in report["promises"]}
+    assert told["Every ledger balances"] == "4 ledgers checked", "two platforms, of two tenants each"
+    assert told["Every verdict is on record"].startswith("2 of 2 ")
 
 
+@pytest.mark.timeout(480)
 async def test_a_healthy_version_is_promoted_and_the_old_one_ends(tmp_path: Path) -> None:
     """With two steps, of which both give the canary the samples that the analysis wants in a short time."""
     topology = load_model("production")
@@ -79,9 +89,13 @@ async def test_a_healthy_version_is_promoted_and_the_old_one_ends(tmp_path: Path
     )
     model = tmp_path / "short.yaml"
     model.write_text(dump_topology(topology.model_copy(update={"services": services})))
-    code, report = await rehearse(
-        tmp_path, "canary", "payment", "--model", str(model), "--compression", "100", "--rate", "90"
-    )
+    for _ in range(3):
+        code, report = await rehearse(
+            tmp_path, "canary", "payment", "--model", str(model), "--compression", "100", "--rate", "90"
+        )
+        # of a version that runs on a machine where the old one is too slow as well, nothing is learnt
+        if "nothing is learnt" not in verdicts(report)[0][4]:
+            break
     assert (code, report["kept"]) == (0, True), kept(report)
     assert kept(report)["No request fails"]
     assert kept(report)["Every verdict is on record"]

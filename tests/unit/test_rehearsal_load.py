@@ -13,6 +13,7 @@ import bezant.contracts
 from bezant.client import asynchronous
 from bezant.rehearsal import load as loads
 from bezant.rehearsal.customers import Customer
+from bezant.rehearsal.ledger import Ledger
 from bezant.rehearsal.load import Load, Outcome
 from bezant.rehearsal.questions import QUESTIONS
 
@@ -136,3 +137,11 @@ async def test_a_service_is_asked_what_it_answers_itself(service: str) -> None:
     described = API["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     answered = API["components"]["schemas"][described["$ref"].rpartition("/")[2]]
     assert QUESTIONS[service].answered_by in answered["required"]
+
+
+def test_what_several_ledgers_say_together() -> None:
+    ledgers = [Ledger(3, lost=["a"], successful=2, checked=1), Ledger(4, lost=["b"], doubled=["c"], checked=1)]
+    together = Ledger.together(ledgers)
+    assert together == Ledger(7, lost=["a", "b"], doubled=["c"], successful=2, checked=2)
+    assert ledgers[0].lost == ["a"], "what was found of one stays its own"
+    assert Ledger.together([]) == Ledger()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -10,9 +11,9 @@ from aiohttp import web
 from bezant.local.plan import STABLE
 from bezant.rehearsal.canary import decision_record
 from bezant.rehearsal.canary.analysis import Judgement, analysis_of
-from bezant.rehearsal.canary.attempt import Attempt
-from bezant.rehearsal.canary.report import late_after, never_judged
-from bezant.rehearsal.canary.rollout import CANARY, Plan, _Rollout, canary_of
+from bezant.rehearsal.canary.attempt import Attempt, Verdict
+from bezant.rehearsal.canary.report import _because, _shown, late_after, never_judged
+from bezant.rehearsal.canary.rollout import CANARY, Plan, Rehearsed, Trial, _Rollout, canary_of
 from bezant.rehearsal.canary.samples import Samples
 from bezant.rehearsal.canary.scraping import scrape_gateway, scrape_replica
 from bezant.rehearsal.fleet import NeverReady
@@ -46,9 +47,9 @@ class _Fleet:
             self.growing.set()
         return name
 
-    async def wait_ready(self, _name: str, *, in_gateway: int) -> None:
-        assert in_gateway
+    async def wait_ready(self, name: str, *, in_gateway: int) -> None:
         await asyncio.sleep(self._starting_seconds)
+        self.did.append(f"{name} is ready, {in_gateway} in the gateway")
 
     async def remove(self, name: str) -> None:
         self.did.append(f"remove {name}")
@@ -82,6 +83,16 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Attempt]:
     return written
 
 
+async def test_replicas_start_one_after_another_since_they_share_the_cores_of_those_that_serve() -> None:
+    fleet = _Fleet(starting_seconds=0.01)
+    await _rollout(fleet)._grow(3)
+    assert fleet.did == [
+        "add payment-6", "payment-6 is ready, 1 in the gateway",
+        "add payment-7", "payment-7 is ready, 2 in the gateway",
+        "add payment-8", "payment-8 is ready, 3 in the gateway",
+    ]  # fmt: skip
+
+
 async def test_an_abort_while_more_replicas_start_takes_all_requests_back_before_these_are_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -95,7 +106,7 @@ async def test_an_abort_while_more_replicas_start_takes_all_requests_back_before
 
     monkeypatch.setattr(rollout, "_judge", aborts_while_it_grows)
     monkeypatch.setattr(rollout, "_has_enough", lambda: True)
-    attempt = await rollout.run(is_last=True)
+    attempt = await rollout.run()
     assert attempt.verdict == "aborted"
     assert [one for one in fleet.did if one.endswith("%")] == ["10 %", "0 %"], "no larger share after the verdict"
     assert attempt.back_after_seconds < 0.25, "the replicas that start are not waited for"
@@ -117,11 +128,72 @@ async def test_requests_go_back_when_more_replicas_of_a_version_never_get_ready(
     monkeypatch.setattr(fleet, "wait_ready", only_the_first_is_ready)
     monkeypatch.setattr(rollout, "_has_enough", lambda: True)
     monkeypatch.setattr(rollout, "_judge", asyncio.Event().wait)
-    attempt = await rollout.run(is_last=True)
+    attempt = await rollout.run()
     assert (attempt.verdict, recorded) == ("inconclusive", [attempt])
     assert "payment-7 was not ready" in attempt.trouble
     assert [one for one in fleet.did if one.endswith("%")] == ["10 %", "0 %"]
     assert {one for one in fleet.did if one.startswith("remove")} == {"remove payment-6", "remove payment-7"}
+
+
+def _late(arm: str, samples: Samples, *, of: int, late: int) -> None:
+    """Of so many requests so many took longer than half a second."""
+    common = {"namespace": "bezant", "rollouts_pod_template_hash": arm, "reporter": "destination", "pod": f"{arm}-0"}
+    for at_seconds, share in ((0.0, 0), (60.0, 1)):
+        samples.add("istio_requests_total", {**common, "response_code": "201"}, at_seconds, share * of)
+        for limit, count in (("500", of - late), ("1000", of), ("+Inf", of)):
+            labels = {**common, "le": limit}
+            samples.add("istio_request_duration_milliseconds_bucket", labels, at_seconds, share * count)
+
+
+@pytest.mark.parametrize(
+    ("stable_late", "told"),
+    [
+        (10, "p99-latency 900, wanted len(result) == 0 || result[0] <= 500; the stable version's is 496"),
+        (
+            2_000,
+            "p99-latency 900, wanted len(result) == 0 || result[0] <= 500; the stable version's is 987.5 and would not "
+            "have passed either: nothing is learnt about the version",
+        ),
+    ],
+)
+async def test_what_takes_a_version_back_is_held_against_the_stable_one_s(stable_late: int, told: str) -> None:
+    rollout = _rollout(_Fleet(starting_seconds=0))
+    _late(CANARY, rollout._attempt.samples, of=1_000, late=50)
+    _late(STABLE, rollout._attempt.samples, of=5_000, late=stable_late)
+    question = next(one for one in rollout._analysis.questions if one.name == "p99-latency")
+    rollout._abort(rollout._note(question, 60.0))
+    attempt = rollout._attempt
+    assert attempt.reason is not None
+    assert _because(attempt.reason, attempt.stable_answered) == told
+
+
+def test_a_question_that_compares_both_versions_is_not_asked_of_one() -> None:
+    of_stable = analysis_of("fraud", canary=CANARY, stable=STABLE).of_stable
+    assert sorted(of_stable) == ["error-rate", "failed-parts", "p99-latency"]
+    assert all(f'"{STABLE}"' in question.query and CANARY not in question.query for question in of_stable.values())
+
+
+def _trial(verdict: Verdict) -> Trial:
+    return Trial(cast(Any, None), Attempt(0.0, verdict=verdict), is_on_record=True)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "fault", "number"),
+    [
+        (["promoted", "promoted"], None, 2),
+        (["promoted", "aborted", "inconclusive"], None, 2),
+        (["aborted", "aborted"], "errors", 2),
+        (["promoted", "aborted"], "errors", 1),
+    ],
+)
+def test_of_several_rollouts_the_first_that_went_wrong_is_drawn(
+    verdicts: list[Verdict], fault: str | None, number: int
+) -> None:
+    topology = load_model("production")
+    plan = replace(PLAN, fault=fault, times=len(verdicts))
+    analysis = analysis_of("payment", canary=CANARY, stable=STABLE)
+    seen = Rehearsed(plan, canary_of(topology, "payment"), 6, analysis, list(map(_trial, verdicts)))
+    assert _shown(seen) == (number, seen.trials[number - 1])
 
 
 async def test_a_gateway_that_does_not_answer_leaves_a_gap() -> None:

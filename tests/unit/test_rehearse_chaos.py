@@ -15,7 +15,8 @@ from bezant.rehearsal.chaos import rounds as chaos
 from bezant.rehearsal.chaos.faults import FAULTS
 from bezant.rehearsal.chaos.report import report_of
 from bezant.rehearsal.chaos.rounds import Audited, Course, Inflicted, Plan, _Rounds
-from bezant.rehearsal.load import Ledger, Load, Outcome
+from bezant.rehearsal.ledger import Ledger
+from bezant.rehearsal.load import Load, Outcome
 from bezant.rehearsal.report.document import Lane, Report, Span, State
 
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bezant.cli.main import app
-from bezant.rehearsal.versions import VersionUnusable, check
+from bezant.rehearsal.versions import VersionUnusable, resolve
 
 
 def _wheel(path: Path, text: str) -> Path:
@@ -17,8 +17,8 @@ def _wheel(path: Path, text: str) -> Path:
 
 
 def test_the_installed_version_and_a_wheel_of_bezant_are_versions(tmp_path: Path) -> None:
-    check("current")
-    check(str(_wheel(tmp_path / "bezant-9-py3-none-any.whl", "Version: 9\n")))
+    wheel = str(_wheel(tmp_path / "bezant-9-py3-none-any.whl", "Version: 9\n"))
+    assert (resolve("current"), resolve(wheel)) == ("current", wheel)
 
 
 @pytest.mark.parametrize("reference", ["no-such-branch", "", "--exec=ls", "/no/such/bezant-9.whl"])
@@ -37,8 +37,8 @@ def test_what_is_none_is_refused_without_a_platform(
 )
 def test_a_wheel_of_something_else_is_none(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(VersionUnusable):
-        check(str(_wheel(tmp_path / name, text)))
+        resolve(str(_wheel(tmp_path / name, text)))
     broken = tmp_path / "bezant-7.whl"
     broken.write_bytes(b"no archive")
     with pytest.raises(VersionUnusable):
-        check(str(broken))
+        resolve(str(broken))

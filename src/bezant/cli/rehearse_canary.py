@@ -25,9 +25,9 @@ def canary(
     model: Model = "production",
     compression: Annotated[
         float, typer.Option(min=1, max=600, help="Seconds of the model that pass in one second")
-    ] = 40,
-    rate: Annotated[float, typer.Option(min=1, max=2000, help="Requests a second")] = 190,
-    times: Annotated[int, typer.Option(min=1, max=100, help="Try so often, on the same platform")] = 1,
+    ] = 30,
+    rate: Annotated[float, typer.Option(min=1, max=2000, help="Requests a second")] = 150,
+    times: Annotated[int, typer.Option(min=1, max=100, help="Try so often, each time on a platform of its own")] = 1,
     simulated: Annotated[
         int | None, typer.Option(min=1, max=10_000, help="Simulate so many rollouts of each kind of version instead")
     ] = None,

@@ -183,7 +183,8 @@ class Fleet:
                     await asyncio.sleep(0.02)
         except TimeoutError as error:
             raise NeverReady(
-                f"the gateway did not send requests to {name} within {_READY_WITHIN_SECONDS:.0f} s"
+                f"{name} was ready, but within {_READY_WITHIN_SECONDS:.0f} s the gateway did not send requests to "
+                f"{in_gateway} replicas of {cluster}"
             ) from error
 
     async def remove(self, name: str) -> str:

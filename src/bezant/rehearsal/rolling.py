@@ -7,17 +7,16 @@ to them, and only then let as many old ones finish and end.
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bezant.local.plan import STABLE
 from bezant.rehearsal import load as loads
-from bezant.rehearsal.fleet import Fleet, rehearsed
-from bezant.rehearsal.load import Ledger, Load
+from bezant.rehearsal.fleet import Fleet
 from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
-from bezant.rehearsal.versions import Version, check, prepare
+from bezant.rehearsal.upgrade import Prepared, Told, Upgrade, upgrade
+from bezant.rehearsal.versions import Version, resolve
 
 GRACE_SECONDS: Final = 30.0
 """How long a process has to end after SIGTERM; the document's terminationGracePeriodSeconds."""
@@ -55,52 +54,31 @@ class Replaced:
     """How it ended if that was not of itself, with 0."""
 
 
-async def rehearse(
-    plan: Plan, *, told: Callable[[str], None] = lambda _: None, prepared: Callable[[Fleet, Load], None] | None = None
-) -> Report:
+async def rehearse(plan: Plan, *, told: Told = lambda _: None, prepared: Prepared | None = None) -> Report:
     """Run the update and report. `prepared` is called when load is about to start.
 
     Raises `PlatformError`, `VersionUnusable`.
     """
     started_at, began = now_text(), time.monotonic()
-    await asyncio.to_thread(check, plan.reference)
-    replicas = {plan.service: plan.replicas}
-    async with rehearsed(
-        plan.service,
-        replicas=replicas,
-        spare=plan.max_surge,
-        tenants=plan.tenants,
-        data_dir=plan.data_dir,
-        told=told,
-    ) as fleet:
-        told(f"installing {plan.reference}")
-        version = await asyncio.to_thread(prepare, plan.reference, fleet.platform.directory.root / "versions" / "next")
-        migrated = await fleet.migrate(version)
-        load = fleet.load(plan.requests_per_second)
-        fleet.begin()
-        if prepared is not None:
-            prepared(fleet, load)
+    reference = await asyncio.to_thread(resolve, plan.reference)
+    async with upgrade(
+        plan.service, reference, replicas=plan.replicas, spare=plan.max_surge, tenants=plan.tenants,
+        requests_per_second=plan.requests_per_second, data_dir=plan.data_dir, told=told, prepared=prepared,
+    ) as upgraded:  # fmt: skip
+        fleet, load, version = upgraded.fleet, upgraded.load, upgraded.version
         already_sent = await fleet.requests_sent(STABLE)
-        await load.start()
-        try:
-            told(f"rolling {plan.service} to {version.label}")
-            await load.more(_BEFORE_AND_AFTER)
-            from_seconds = fleet.seconds()
-            replaced = await roll(fleet, version, plan.max_surge, at_least=plan.replicas)
-            to_seconds = fleet.seconds()
-            await load.more(max(_BEFORE_AND_AFTER, plan.requests - len(load.outcomes)))
-        finally:
-            await load.stop()
+        told(f"rolling {plan.service} to {version.label}")
+        await load.more(_BEFORE_AND_AFTER)
+        from_seconds = fleet.seconds()
+        replaced = await roll(fleet, version, plan.max_surge, at_least=plan.replicas)
+        to_seconds = fleet.seconds()
+        await load.more(max(_BEFORE_AND_AFTER, plan.requests - len(load.outcomes)))
         reached = await fleet.requests_sent(STABLE) - already_sent
-        fleet.end()
-        told("comparing every acknowledged payment with the ledger")
-        unanswered = await load.settle()
-        ledger = await load.judge()
-        return _report(
-            plan, fleet, load, version, replaced, ledger,
-            unanswered=unanswered, rolled=(from_seconds, to_seconds), migrated=migrated, reached=int(reached),
-            started_at=started_at, seconds=time.monotonic() - began,
-        )  # fmt: skip
+        seconds = time.monotonic() - began
+    return _report(
+        plan, upgraded, replaced, rolled=(from_seconds, to_seconds), reached=int(reached), started_at=started_at,
+        seconds=seconds,
+    )  # fmt: skip
 
 
 async def roll(fleet: Fleet, version: Version, max_surge: int, *, at_least: int) -> list[Replaced]:
@@ -128,11 +106,12 @@ async def roll(fleet: Fleet, version: Version, max_surge: int, *, at_least: int)
     return replaced
 
 
-def _report(  # noqa: PLR0917  everything that was seen, once
-    plan: Plan, fleet: Fleet, load: Load, version: Version, replaced: list[Replaced], ledger: Ledger,
-    *, unanswered: int, rolled: tuple[float, float], migrated: str, reached: int, started_at: str, seconds: float,
+def _report(
+    plan: Plan, seen: Upgrade, replaced: list[Replaced],
+    *, rolled: tuple[float, float], reached: int, started_at: str, seconds: float,
 ) -> Report:  # fmt: skip
-    outcomes = load.outcomes
+    fleet, load, version, ledger = seen.fleet, seen.load, seen.version, seen.ledger
+    migrated, outcomes = seen.migrated.strip(), load.outcomes
     failed = [outcome for outcome in outcomes if outcome.is_failed]
     rolling = [moment for moment in fleet.history if rolled[0] <= moment.at_seconds <= rolled[1]]
     fewest = min((moment.ready for moment in rolling), default=0)
@@ -184,7 +163,7 @@ def _report(  # noqa: PLR0917  everything that was seen, once
             "max_unavailable": "0",
             "requests_per_second": f"{plan.requests_per_second:g}",
             "tenants": str(plan.tenants),
-            **({"migrated": migrated.strip()} if migrated.strip() else {}),
+            **({"migrated": migrated} if migrated else {}),
         },
         promises=promises,
         figures=[
@@ -192,7 +171,7 @@ def _report(  # noqa: PLR0917  everything that was seen, once
             Figure("sent a second, on average", load.sent_a_second()),
             Figure(f"reached {plan.service}, with what they caused", reached),
             Figure("payments acknowledged", ledger.acknowledged),
-            Figure("asked again after the load", unanswered),
+            Figure("asked again after the load", seen.unanswered),
             Figure("the update took", round(rolled[1] - rolled[0], 1), "s"),
             Figure("latency p50", round(loads.percentile(latencies, 0.5), 1), "ms"),
             Figure("latency p99", round(loads.percentile(latencies, 0.99), 1), "ms"),

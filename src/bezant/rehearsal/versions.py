@@ -62,14 +62,17 @@ def prepare(reference: str, directory: Path, *, checkout: Path | None = None) ->
     return _from_git(reference, directory, checkout or _own_checkout())
 
 
-def check(reference: str, *, checkout: Path | None = None) -> None:
-    """Raise `VersionUnusable` at once for what names no version, so that nothing is started in vain."""
+def resolve(reference: str, *, checkout: Path | None = None) -> str:
+    """Return what names the same version for good: of a git reference, which may move, its commit.
+
+    Raises `VersionUnusable` at once for what names no version, so that nothing is started in vain.
+    """
     if reference == CURRENT:
-        return
+        return reference
     if reference.endswith(".whl"):
         _version_of(Path(reference))
-    else:
-        _commit(reference, checkout or _own_checkout())
+        return reference
+    return _commit(reference, checkout or _own_checkout())
 
 
 def _own_checkout() -> Path:

@@ -16,7 +16,8 @@ from bezant.local.status import ProcessState
 from bezant.rehearsal.autoscaling.horizontal import SYNC_SECONDS, TOLERANCE, Controller, Metric, Pod
 from bezant.rehearsal.autoscaling.story import declared
 from bezant.rehearsal.fleet import Fleet, Moment, rehearsed
-from bezant.rehearsal.load import Ledger, Load
+from bezant.rehearsal.ledger import Ledger
+from bezant.rehearsal.load import Load
 from bezant.rehearsal.report.document import Event, Figure, Promise, Report, Series, Table, Timeline, now_text
 from bezant.rehearsal.versions import CURRENT, prepare
 from bezant.topology.model.delivery import Autoscaling

@@ -7,7 +7,7 @@
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ _CONDITION: Final = re.compile(
 _HOW: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
 }  # fmt: skip
+_ARGUMENT: Final = re.compile(r"\{\{args\.(\w+)-hash\}\}")
 _DURATION: Final = re.compile(r"(\d+)([smh])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
@@ -95,6 +96,8 @@ class Analysis:
     """Each is asked again and again from the first step on; one that does not pass ends the rollout at once."""
     samples: Question
     """Asked at the end of each step: whether enough was seen to go on."""
+    of_stable: Mapping[str, Question] = field(default_factory=dict)
+    """Questions about the canary alone, asked about the stable version: whether it would pass, on the same machine."""
 
 
 def analysis_of(service: str, *, canary: str, stable: str) -> Analysis:
@@ -102,10 +105,15 @@ def analysis_of(service: str, *, canary: str, stable: str) -> Analysis:
     text = resources.files("bezant.rehearsal.canary").joinpath("analysis.yaml").read_text("utf-8")
     declared = yaml.safe_load(text)[service]
     arms = {"canary": canary, "stable": stable}
+    questions = tuple(_question(metric, arms) for metric in declared["canary"])
+    exchanged = (_question(metric, {"canary": stable}) for metric in declared["canary"] if _is_of_canary_alone(metric))
     return Analysis(
-        tuple(_question(metric, arms) for metric in declared["canary"]),
-        _question(declared["samples"][0], arms),
+        questions, _question(declared["samples"][0], arms), {question.name: question for question in exchanged}
     )
+
+
+def _is_of_canary_alone(metric: Mapping[str, Any]) -> bool:
+    return set(_ARGUMENT.findall(metric["provider"]["prometheus"]["query"])) == {"canary"}
 
 
 def _question(metric: Mapping[str, Any], arms: Mapping[str, str]) -> Question:

@@ -22,6 +22,8 @@ class Attempt:
     verdict: Verdict = "inconclusive"
     reason: Judgement | None = None
     """What ended it."""
+    stable_answered: Judgement | None = None
+    """What the stable version was found to do at the same moment, if the question can be asked of it alone."""
     trouble: str = ""
     """What kept it from going on, other than the analysis."""
     ended_seconds: float = 0.0

@@ -6,7 +6,8 @@ from typing import Final
 from bezant.rehearsal import load as loads
 from bezant.rehearsal.canary.analysis import Analysis, Judgement
 from bezant.rehearsal.canary.attempt import Attempt
-from bezant.rehearsal.canary.rollout import CANARY, Rehearsed
+from bezant.rehearsal.canary.rollout import CANARY, Rehearsed, Trial
+from bezant.rehearsal.ledger import Ledger
 from bezant.rehearsal.load import Outcome
 from bezant.rehearsal.report.document import Event, EventKind, Figure, Promise, Report, Series, Table, Timeline
 from bezant.topology.rules.rule import Deployment
@@ -19,11 +20,12 @@ _BACK_AT_ONCE_SECONDS: Final = 1.0
 
 
 def report(seen: Rehearsed, *, started_at: str, seconds: float) -> Report:
-    """Return the report of one or several attempts."""
-    plan, load, ledger = seen.plan, seen.load, seen.ledger
-    attempts = seen.attempts
-    failed = [outcome for outcome in load.outcomes if outcome.is_failed]
-    on_record = sum(seen.recorded.get(attempt.record_id) == attempt.verdict for attempt in attempts)
+    """Return the report of one or several rollouts."""
+    plan, attempts = seen.plan, seen.attempts
+    outcomes = seen.outcomes
+    failed = [outcome for outcome in outcomes if outcome.is_failed]
+    ledger = Ledger.together(trial.seen.ledger for trial in seen.trials)
+    on_record = sum(trial.is_on_record for trial in seen.trials)
     promises = [
         *(_faulty(seen) if plan.fault is not None else _healthy(seen, failed)),
         *ledger.promises(),
@@ -33,36 +35,46 @@ def report(seen: Rehearsed, *, started_at: str, seconds: float) -> Report:
             f"{on_record} of {len(attempts)} among the administrative acts",
         ),
     ]
-    harmed = [outcome for outcome in load.outcomes if _is_harmed(outcome, seen)]
+    number, shown = _shown(seen)
+    version = shown.seen.version
     fault = f", fault: {plan.fault}" if plan.fault else ""
     return Report(
         rehearsal="canary",
-        title=f"Canary of {plan.service}: {seen.fleet.version} to {seen.version.label}{fault}",
+        title=f"Canary of {plan.service}: {shown.seen.fleet.version} to {version.label}{fault}",
         model=plan.topology.name,
         started_at=started_at,
         duration_seconds=seconds,
         settings={
             "service": plan.service,
-            "to": f"{plan.reference} ({seen.version.origin})",
+            "to": f"{plan.reference} ({version.origin})",
             "fault": plan.fault or "none",
             "compression": f"{plan.compression:g}",
             "requests_per_second": f"{plan.requests_per_second:g}",
             "tenants": str(plan.tenants),
             "times": str(plan.times),
+            **({"drawn": f"rollout {number} of {len(attempts)}"} if len(attempts) > 1 else {}),
         },
         promises=promises,
         figures=[
-            Figure("requests", len(load.outcomes)),
-            Figure("sent a second, on average", load.sent_a_second()),
+            Figure("requests", len(outcomes)),
+            Figure("sent a second, in the slowest rollout", min(one.seen.load.sent_a_second() for one in seen.trials)),
             Figure("payments acknowledged", ledger.acknowledged),
-            Figure("requests harmed", len(harmed)),
+            Figure("requests harmed", sum(_is_harmed(outcome, seen) for outcome in outcomes)),
             Figure("requests failed", len(failed)),
+            Figure("promoted", sum(attempt.verdict == "promoted" for attempt in attempts), f"of {len(attempts)}"),
             Figure("aborted", sum(attempt.verdict == "aborted" for attempt in attempts), f"of {len(attempts)}"),
-            Figure("latency p99", round(loads.p99_milliseconds(load.outcomes), 1), "ms"),
+            Figure("latency p99", round(loads.p99_milliseconds(outcomes), 1), "ms"),
         ],
-        tables=[_attempts(seen), _answers(attempts[-1]), _sureness(seen)],
-        timeline=Timeline(lanes=seen.fleet.lanes(seen.fleet.seconds()), series=_series(seen), events=_events(seen)),
+        tables=[_attempts(seen), _answers(shown.attempt, number), _sureness(seen, shown.attempt)],
+        timeline=_timeline(seen, shown),
     )
+
+
+def _shown(seen: Rehearsed) -> tuple[int, Trial]:
+    """Return the rollout that is drawn, and its number: the first with another verdict than wanted, or the last."""
+    wanted = "promoted" if seen.plan.fault is None else "aborted"
+    numbered = list(enumerate(seen.trials, 1))
+    return next((one for one in numbered if one[1].attempt.verdict != wanted), numbered[-1])
 
 
 def _faulty(seen: Rehearsed) -> list[Promise]:
@@ -109,7 +121,7 @@ def late_after(attempt: Attempt) -> float:
 
 def _healthy(seen: Rehearsed, failed: list[Outcome]) -> list[Promise]:
     promoted = sum(attempt.verdict == "promoted" for attempt in seen.attempts)
-    fewest = min((sum(pod.is_ready for pod in moment.pods) for moment in seen.fleet.history), default=0)
+    fewest = min((moment.ready for trial in seen.trials for moment in trial.seen.fleet.history), default=0)
     steps = len(seen.canary.steps)
     unjudged = never_judged(seen.analysis, seen.attempts)
     return [
@@ -124,7 +136,7 @@ def _healthy(seen: Rehearsed, failed: list[Outcome]) -> list[Promise]:
             not unjudged,
             f"{len(seen.analysis.questions)} questions" if not unjudged else f"never: {', '.join(unjudged)}",
         ),
-        Promise("No request fails", not failed, f"{len(failed)} of {len(seen.load.outcomes):,}"),
+        Promise("No request fails", not failed, f"{len(failed)} of {len(seen.outcomes):,}"),
         Promise(
             f"Never fewer than {seen.replicas} replicas are ready", fewest >= seen.replicas, f"{fewest} at the least"
         ),
@@ -157,11 +169,7 @@ def _attempts(seen: Rehearsed) -> Table:
     rows = []
     for number, attempt in enumerate(seen.attempts, 1):
         reason = attempt.reason
-        told = (
-            attempt.trouble
-            if reason is None
-            else f"{reason.question.name} {_number(reason)}, wanted {reason.question.condition.text}"
-        )
+        told = attempt.trouble if reason is None else _because(reason, attempt.stable_answered)
         rows.append(
             [
                 str(number),
@@ -174,12 +182,21 @@ def _attempts(seen: Rehearsed) -> Table:
     return Table("Verdicts", ["attempt", "verdict", "at", "after", "because"], rows)
 
 
+def _because(reason: Judgement, stable: Judgement | None) -> str:
+    """Return what ended the rollout. When the stable version would not have passed either, it says so as well."""
+    told = f"{reason.question.name} {_number(reason)}, wanted {reason.question.condition.text}"
+    if stable is None or not stable.is_judged:
+        return told
+    alike = "" if stable.passes else " and would not have passed either: nothing is learnt about the version"
+    return f"{told}; the stable version's is {_number(stable)}{alike}"
+
+
 def _number(judgement: Judgement) -> str:
     return "none" if not judgement.values else f"{judgement.values[0]:.4g}"
 
 
-def _answers(attempt: Attempt) -> Table:
-    """Return each question's answers over the steps of the last attempt."""
+def _answers(attempt: Attempt, number: int) -> Table:
+    """Return each question's answers over the steps of one rollout."""
     rows = []
     for name in dict.fromkeys(one.question.name for one in attempt.judgements):
         asked = [one for one in attempt.judgements if one.question.name == name]
@@ -195,23 +212,25 @@ def _answers(attempt: Attempt) -> Table:
                 _number(asked[-1]),
             ]
         )
-    return Table("Answers", ["question", "passes", "asked", "with enough samples", "highest", "last"], rows)
+    return Table(
+        f"Answers in attempt {number}", ["question", "passes", "asked", "with enough samples", "highest", "last"], rows
+    )
 
 
-def _sureness(seen: Rehearsed) -> Table:
+def _sureness(seen: Rehearsed, attempt: Attempt) -> Table:
     """Return how often so many samples would mislead: by the binomial tail and the normal approximation.
 
     It is of one look; how often a whole rollout is judged wrongly is what `--simulated` counts.
     """
     analysis, assumed = seen.canary.analysis, Deployment(seen.plan.topology).assumptions
     errors, success = assumed.healthy_error_percent / 100, assumed.healthy_success_percent / 100
-    samples = max((int(one.values[0]) for one in seen.attempts[-1].judgements
+    samples = max((int(one.values[0]) for one in attempt.judgements
                    if one.question.name == seen.analysis.samples.name and one.values), default=0)  # fmt: skip
     samples = max(samples, analysis.minimum_samples or 0)
     limit = analysis.error_rate_limit / 100
     tolerated = int(limit * samples)
     drop = analysis.success_rate.drop / 100
-    weight = seen.attempts[-1].steps[0][1] if seen.attempts[-1].steps else 10.0
+    weight = attempt.steps[0][1] if attempt.steps else 10.0
     stable = samples * (100 - weight) / weight
     chance = drop_by_chance(healthy=success, drop=drop, canary_samples=samples, stable_samples=stable)
     missed = drop_by_chance(
@@ -229,33 +248,32 @@ def _sureness(seen: Rehearsed) -> Table:
     return Table(f"How sure one judgement of {samples:,} samples is", ["mistake", "probability"], rows)
 
 
-def _series(seen: Rehearsed) -> list[Series]:
-    weights = [(moment.at_seconds, float(moment.weights.get(CANARY, 0))) for moment in seen.fleet.history]
+def _timeline(seen: Rehearsed, trial: Trial) -> Timeline:
+    fleet, attempt = trial.seen.fleet, trial.attempt
+    weights = [(moment.at_seconds, float(moment.weights.get(CANARY, 0))) for moment in fleet.history]
     series = [
         Series("the canary's weight", "%", weights, is_stepped=True),
-        *seen.load.series(began=seen.fleet.began),
+        *trial.seen.load.series(began=fleet.began),
     ]
     for question in seen.analysis.questions:
         points = [
             (attempt.began_seconds + one.at_seconds / seen.plan.compression, one.values[0])
-            for attempt in seen.attempts
             for one in attempt.judgements
             if one.question.name == question.name and one.is_judged and one.values[0] == one.values[0]
         ]
         if points:
             unit = "ms" if question.name == "p99-latency" else "share"
             series.append(Series(question.name, unit, points, limit=question.condition.limit))
-    return series
+    return Timeline(lanes=fleet.lanes(fleet.seconds()), series=series, events=_events(attempt))
 
 
-def _events(seen: Rehearsed) -> list[Event]:
-    events = []
-    for attempt in seen.attempts:
-        events += [
+def _events(attempt: Attempt) -> list[Event]:
+    kind: EventKind = "good" if attempt.verdict == "promoted" else "bad"
+    because = "" if attempt.reason is None else f": {attempt.reason.question.name} {_number(attempt.reason)}"
+    return [
+        *(
             Event(at, f"{weight:g} % on {pods} replica{'s' if pods > 1 else ''}", "change")
             for at, weight, pods in attempt.steps
-        ]
-        kind: EventKind = "good" if attempt.verdict == "promoted" else "bad"
-        because = "" if attempt.reason is None else f": {attempt.reason.question.name} {_number(attempt.reason)}"
-        events.append(Event(attempt.ended_seconds, attempt.verdict + because, kind))
-    return events
+        ),
+        Event(attempt.ended_seconds, attempt.verdict + because, kind),
+    ]

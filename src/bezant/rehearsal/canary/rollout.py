@@ -9,7 +9,7 @@ with a compression of 60, and the samples' moments are those of the model, so th
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,9 +20,10 @@ from bezant.rehearsal.canary import decision_record
 from bezant.rehearsal.canary.analysis import Analysis, Judgement, Question, analysis_of
 from bezant.rehearsal.canary.attempt import Attempt
 from bezant.rehearsal.canary.scraping import scrape_gateway, scrape_replica
-from bezant.rehearsal.fleet import Fleet, NeverReady, rehearsed
-from bezant.rehearsal.load import Ledger, Load
-from bezant.rehearsal.versions import Version, check, prepare
+from bezant.rehearsal.fleet import Fleet, NeverReady
+from bezant.rehearsal.load import Outcome
+from bezant.rehearsal.upgrade import Prepared, Told, Upgrade, upgrade
+from bezant.rehearsal.versions import Version, resolve
 from bezant.topology.model.delivery import Canary
 from bezant.topology.model.deployment import Topology
 
@@ -50,9 +51,20 @@ class Plan:
     """How many seconds of the model one second takes."""
     requests_per_second: float
     times: int = 1
-    """How often the version is tried, on the same platform."""
+    """How often the version is tried, each time on a platform of its own."""
     tenants: int = 2
     data_dir: Path | None = None
+    """Where the platform's data is kept; below it a directory for each rollout, when there are several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One rollout, on a platform of its own."""
+
+    seen: Upgrade
+    attempt: Attempt
+    is_on_record: bool
+    """Whether an administrator finds this verdict among the administrative acts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,60 +74,55 @@ class Rehearsed:
     plan: Plan
     canary: Canary
     replicas: int
-    fleet: Fleet
-    load: Load
-    version: Version
     analysis: Analysis
-    attempts: list[Attempt]
-    ledger: Ledger
-    unanswered: int
-    recorded: Mapping[str, str]
-    """The verdicts that an administrator finds on record, by their ids."""
+    trials: list[Trial]
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """How each rollout went."""
+        return [trial.attempt for trial in self.trials]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What became of every request of every load."""
+        return [outcome for trial in self.trials for outcome in trial.seen.load.outcomes]
 
 
-async def rehearse(
-    plan: Plan, *, told: Callable[[str], None] = lambda _: None, prepared: Callable[[Fleet, Load], None] | None = None
-) -> Rehearsed:
-    """Run the canary and return what was seen.
+async def rehearse(plan: Plan, *, told: Told = lambda _: None, prepared: Prepared | None = None) -> Rehearsed:
+    """Run the canary as often as planned and return what was seen.
 
+    Each rollout gets a platform of its own: what one leaves behind cannot help or hurt the next.
     Raises `PlatformError`, `VersionUnusable`, `NoCanary`.
     """
     canary = canary_of(plan.topology, plan.service)
     replicas = next(one.replicas for one in plan.topology.services if one.name == plan.service)
-    analysis = analysis_of(plan.service, canary=CANARY, stable=STABLE)
-    await asyncio.to_thread(check, plan.reference)
-    async with rehearsed(
-        plan.service,
-        replicas={plan.service: replicas},
-        spare=replicas,
-        tenants=plan.tenants,
-        data_dir=plan.data_dir,
-        told=told,
-    ) as fleet:
-        told(f"installing {plan.reference}")
-        version = await asyncio.to_thread(prepare, plan.reference, fleet.platform.directory.root / "versions" / "next")
-        await fleet.migrate(version)
-        load = fleet.load(plan.requests_per_second)
-        fleet.begin()
-        if prepared is not None:
-            prepared(fleet, load)
-        await load.start()
-        attempts: list[Attempt] = []
-        try:
-            await load.more(_BEFORE)
-            for number in range(plan.times):
-                which = f"canary {number + 1} of {plan.times}" if plan.times > 1 else "canary"
-                rollout = _Rollout(plan, canary, fleet, version=version, analysis=analysis, told=told, which=which)
-                attempts.append(await rollout.run(is_last=number + 1 == plan.times))
-            await load.more(_BEFORE)
-        finally:
-            await load.stop()
-        fleet.end()
-        told("comparing every acknowledged payment with the ledger")
-        unanswered = await load.settle()
-        ledger = await load.judge()
+    seen = Rehearsed(plan, canary, replicas, analysis_of(plan.service, canary=CANARY, stable=STABLE), [])
+    reference = await asyncio.to_thread(resolve, plan.reference)
+    for number in range(1, plan.times + 1):
+        which = f"canary {number} of {plan.times}" if plan.times > 1 else "canary"
+        seen.trials.append(await _trial(seen, reference, number, which, told=told, prepared=prepared))
+    return seen
+
+
+async def _trial(
+    seen: Rehearsed, reference: str, number: int, which: str, *, told: Told, prepared: Prepared | None
+) -> Trial:
+    plan, data_dir = seen.plan, seen.plan.data_dir
+    if data_dir is not None and plan.times > 1:
+        data_dir /= str(number)
+    async with upgrade(
+        plan.service, reference, replicas=seen.replicas, spare=seen.replicas, tenants=plan.tenants,
+        requests_per_second=plan.requests_per_second, data_dir=data_dir, told=told, prepared=prepared,
+    ) as upgraded:  # fmt: skip
+        fleet, load = upgraded.fleet, upgraded.load
+        await load.more(_BEFORE)
+        rollout = _Rollout(
+            plan, seen.canary, fleet, version=upgraded.version, analysis=seen.analysis, told=told, which=which
+        )
+        attempt = await rollout.run()
         recorded = await decision_record.read(fleet.platform.url, fleet.admin_key)
-        return Rehearsed(plan, canary, replicas, fleet, load, version, analysis, attempts, ledger, unanswered, recorded)
+        await load.more(_BEFORE)
+    return Trial(upgraded, attempt, recorded.get(attempt.record_id) == attempt.verdict)
 
 
 def canary_of(topology: Topology, service: str) -> Canary:
@@ -138,7 +145,7 @@ class _Rollout:
         *,
         version: Version,
         analysis: Analysis,
-        told: Callable[[str], None],
+        told: Told,
         which: str,
     ) -> None:
         self._plan = plan
@@ -160,8 +167,8 @@ class _Rollout:
     def _model_seconds(self) -> float:
         return (time.monotonic() - self._began) * self._plan.compression
 
-    async def run(self, *, is_last: bool) -> Attempt:
-        """Go through the steps until the end or an abort."""
+    async def run(self) -> Attempt:
+        """Go through the steps until the end or an abort, and end the replicas of the version that lost."""
         judging = asyncio.create_task(self._judge(), name="analysis")
         try:
             await self._steps(judging)
@@ -170,7 +177,7 @@ class _Rollout:
             await asyncio.wait([judging])
         attempt = self._attempt
         attempt.ended_seconds = attempt.ended_seconds or self._fleet.seconds()
-        if attempt.verdict == "promoted" and is_last:
+        if attempt.verdict == "promoted":
             self._told(f"{self._which}: promoted; the old version's replicas end")
             old = [pod.name for pod in self._fleet.pods if pod.arm == STABLE and pod.state is not ProcessState.STOPPED]
             await asyncio.gather(*(self._fleet.remove(name) for name in old))
@@ -227,15 +234,12 @@ class _Rollout:
         return False
 
     async def _grow(self, pods: int) -> None:
-        added = []
+        # One after another: on a cluster each starts on cores of its own, here on those of the replicas that serve,
+        # and several at once would make both versions late.
         while len(self._pods) < pods and not self._ended.is_set():
             name = await self._fleet.add(self._version, arm=CANARY, environment=self._fault(), command=self._command())
             self._pods.append(name)
-            added.append(name)
-        for name in added:
-            if self._ended.is_set():
-                return
-            await self._fleet.wait_ready(name, in_gateway=1)
+            await self._fleet.wait_ready(name, in_gateway=len(self._pods))
 
     def _has_enough(self) -> bool:
         return self._note(self._analysis.samples, self._model_seconds()).passes
@@ -285,6 +289,10 @@ class _Rollout:
 
     def _abort(self, reason: Judgement) -> None:
         self._attempt.reason = reason
+        alone = self._analysis.of_stable.get(reason.question.name)
+        if alone is not None:
+            answered = tuple(alone.ask(self._attempt.samples, reason.at_seconds))
+            self._attempt.stable_answered = Judgement(reason.at_seconds, alone, answered)
         # the record says how many samples a verdict rests on, also where no step has ended
         self._note(self._analysis.samples, reason.at_seconds)
         self._attempt.verdict = "aborted"

@@ -6,7 +6,8 @@ from typing import Final
 from msgspec import structs
 
 from bezant.rehearsal.chaos.rounds import RECOVERY_SECONDS, Course, Inflicted
-from bezant.rehearsal.load import LEAST_SUCCESSFUL, Ledger, Outcome, by_second, failed, p99_milliseconds, percentile
+from bezant.rehearsal.ledger import LEAST_SUCCESSFUL, Ledger
+from bezant.rehearsal.load import Outcome, by_second, failed, p99_milliseconds, percentile
 from bezant.rehearsal.report.document import Event, Figure, Lane, Promise, Report, Series, Span, State, Table, Timeline
 from bezant.rehearsal.report.numbers import duration_text, number_text
 
@@ -44,21 +45,16 @@ def report_of(course: Course, *, started_at: str, duration_seconds: float) -> Re
 
 def _promises(inflicted: Iterable[Inflicted]) -> Iterator[Promise]:
     rounds = list(inflicted)
-    acknowledged = sum(one.ledger.acknowledged for one in rounds)
-    lost = [reference for one in rounds for reference in one.ledger.lost]
-    doubled = [reference for one in rounds for reference in one.ledger.doubled]
-    unbalanced = sorted({slug for one in rounds for slug in one.ledger.unbalanced})
-    yield Promise("No acknowledged payment is lost", not lost, f"{len(lost)} of {acknowledged:,} lost")
-    yield Promise("No payment is doubled", not doubled, f"{len(doubled)} of {acknowledged:,} doubled")
+    every = Ledger.together(one.ledger for one in rounds)
+    unbalanced = sorted(set(every.unbalanced))
+    yield Promise(
+        "No acknowledged payment is lost", not every.lost, f"{len(every.lost)} of {every.acknowledged:,} lost"
+    )
+    yield Promise("No payment is doubled", not every.doubled, f"{len(every.doubled)} of {every.acknowledged:,} doubled")
     yield Promise(
         "Every ledger balances after every fault", not unbalanced,
         ", ".join(unbalanced) if unbalanced else f"checked after {len(rounds)} fault{'s' if len(rounds) > 1 else ''}",
     )  # fmt: skip
-    every = Ledger(
-        checked=sum(one.ledger.checked for one in rounds),
-        astray=[text for one in rounds for text in one.ledger.astray],
-        untold=[text for one in rounds for text in one.ledger.untold],
-    )
     yield every.nothing_astray()
     yield every.all_told()
     wrong = [text for one in rounds for text in one.audited.unverified]

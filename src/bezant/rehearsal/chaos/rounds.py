@@ -19,7 +19,8 @@ from bezant.rehearsal.chaos.faults import FAULTS, Fault, Scene
 from bezant.rehearsal.chaos.process_history import ProcessHistory
 from bezant.rehearsal.customers import Customer
 from bezant.rehearsal.fleet import Fleet, rehearsed
-from bezant.rehearsal.load import SAYS_NOTHING, Ledger, Load, Outcome
+from bezant.rehearsal.ledger import Ledger
+from bezant.rehearsal.load import SAYS_NOTHING, Load, Outcome
 from bezant.services.audit.outside_verification import verify_log
 from bezant.verifier.audit_log import VerificationFailed
 
@@ -269,18 +270,11 @@ def _is_calm(load: Load) -> bool:
 
 async def _judged(loads: Sequence[Load]) -> tuple[int, Ledger]:
     """Return how many payments were asked for again, and what the tenants' lists and ledgers say of all of them."""
-    unanswered, together = 0, Ledger()
+    unanswered, ledgers = 0, list[Ledger]()
     for load in loads:
         unanswered += await load.settle()
-        found = await load.judge()
-        together.acknowledged += found.acknowledged
-        together.lost += found.lost
-        together.doubled += found.doubled
-        together.unbalanced += found.unbalanced
-        together.astray += found.astray
-        together.untold += found.untold
-        together.checked += found.checked
-    return unanswered, together
+        ledgers.append(await load.judge())
+    return unanswered, Ledger.together(ledgers)
 
 
 async def _audit(url: str, tenants: Sequence[Customer]) -> Audited:
