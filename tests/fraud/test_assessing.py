@@ -1,5 +1,6 @@
 """Judging groups of payments on a real PostgreSQL and a real Valkey."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ import msgspec
 import psycopg
 import pytest
 from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.fraud import AssessmentRequest, Decision, PaymentContext
@@ -187,6 +189,36 @@ async def test_the_circuit_does_not_ask_again_until_its_time_is_over(valkey: Red
     for _ in range(5):
         assert await counters.observe(tenant, [request()]) is None
     assert frozen.asked == 1
+
+
+async def test_the_counters_are_connected_to_beside_the_requests_until_they_answer(tenant: UUID) -> None:
+    class Away:
+        """Answers the third ping, and no pipeline."""
+
+        pings = 0
+        answered = asyncio.Event()
+
+        async def ping(self, *, target_nodes: str) -> None:
+            self.pings += 1
+            if self.pings < 3:
+                raise RedisConnectionError(f"no {target_nodes}")
+            self.answered.set()
+
+        def pipeline(self, transaction: bool) -> None:
+            raise RedisConnectionError
+
+    away: Any = Away()
+    counters = VelocityCounters(away, FraudSettings(velocity_circuit_seconds=0.01))
+    connecting = asyncio.create_task(counters.stay_connected())
+    try:
+        await asyncio.wait_for(away.answered.wait(), 10)
+        away.answered.clear()
+        assert away.pings == 3, "once they have answered they are left alone"
+        assert await counters.observe(tenant, [request()]) is None
+        await asyncio.wait_for(away.answered.wait(), 10)
+        assert away.pings == 4, "what did not answer is connected to again"
+    finally:
+        connecting.cancel()
 
 
 async def test_stored_assessments_cannot_be_changed(assess: AssessPayments, stores: Stores, tenant: UUID) -> None:

@@ -40,5 +40,6 @@ def build(context: ServiceContext) -> ServiceParts:
             cases_router(context.databases),
             parts_router(f"/internal/v1/{ASSESSMENTS_PATH}", answer, item_type=AssessmentRequest, callers={"payment"}),
         ],
+        background=[counters.stay_connected],
         on_stop=[history.close],
     )

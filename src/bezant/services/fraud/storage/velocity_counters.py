@@ -64,6 +64,23 @@ class VelocityCounters:
         VELOCITY_AVAILABLE.set(1)
         self._closed_until = 0.0
         self._probing = False
+        self._unconnected = asyncio.Event()
+        self._unconnected.set()
+
+    async def stay_connected(self) -> None:
+        """Connect, and again whenever the counters did not answer, beside the requests. Returns never.
+
+        A payment waits for the counters for some milliseconds only, and a first connection to a cluster may take
+        longer: it would be given up and begun anew with each payment, and never be there.
+        """
+        while True:
+            await self._unconnected.wait()
+            self._unconnected.clear()
+            try:
+                await self._client.ping(target_nodes=RedisCluster.PRIMARIES)
+            except UNREACHABLE:
+                self._unconnected.set()
+                await asyncio.sleep(self._settings.velocity_circuit_seconds)
 
     async def observe(self, tenant_id: UUID, requests: Sequence[AssessmentRequest]) -> Velocities | None:
         """Count the payments (dry runs only look) and return the velocity of each.
@@ -80,6 +97,7 @@ class VelocityCounters:
                 velocities = await self.count(tenant_id, observed)
         except UNREACHABLE as error:
             self._closed_until = time.monotonic() + self._settings.velocity_circuit_seconds
+            self._unconnected.set()
             VELOCITY_AVAILABLE.set(0)
             _log.warning("velocity counters are unreachable: %s", type(error).__name__)
             return None
