@@ -10,7 +10,7 @@ import pytest
 
 from bezant.topology.loading import dump_topology, load_model
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(480)]
 
 
 async def rehearse(tmp_path: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -54,7 +54,9 @@ async def test_a_rolling_update_loses_no_request(tmp_path: Path) -> None:
 
 
 async def test_a_version_with_errors_is_taken_back_at_the_first_step(tmp_path: Path) -> None:
-    code, report = await rehearse(tmp_path, "canary", "payment", "--fault", "errors")
+    code, report = await rehearse(
+        tmp_path, "canary", "payment", "--fault", "errors", "--compression", "22", "--rate", "110"
+    )
     assert (code, report["kept"]) == (0, True), kept(report)
     (attempt,) = verdicts(report)
     assert attempt[1] == "aborted"
@@ -62,7 +64,7 @@ async def test_a_version_with_errors_is_taken_back_at_the_first_step(tmp_path: P
 
 
 async def test_a_version_that_crashes_is_taken_back_every_time(tmp_path: Path) -> None:
-    code, report = await rehearse(tmp_path, "canary", "payment", "--fault", "crash", "--times", "2")
+    code, report = await rehearse(tmp_path, "canary", "payment", "--fault", "crash", "--times", "2", "--rate", "110")
     assert (code, report["kept"]) == (0, True), kept(report)
     assert [(row[0], row[1]) for row in verdicts(report)] == [("1", "aborted"), ("2", "aborted")]
     figures = {figure["name"]: figure["value"] for figure in report["figures"]}
@@ -73,7 +75,7 @@ async def test_a_version_that_crashes_is_taken_back_every_time(tmp_path: Path) -
     assert told["Every verdict is on record"].startswith("2 of 2 ")
 
 
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(900)
 async def test_a_healthy_version_is_promoted_and_the_old_one_ends(tmp_path: Path) -> None:
     """With two steps, of which both give the canary the samples that the analysis wants in a short time."""
     topology = load_model("production")
@@ -91,10 +93,11 @@ async def test_a_healthy_version_is_promoted_and_the_old_one_ends(tmp_path: Path
     model.write_text(dump_topology(topology.model_copy(update={"services": services})))
     for _ in range(3):
         code, report = await rehearse(
-            tmp_path, "canary", "payment", "--model", str(model), "--compression", "100", "--rate", "90"
+            tmp_path, "canary", "payment", "--model", str(model), "--compression", "50", "--rate", "60"
         )
-        # of a version that runs on a machine where the old one is too slow as well, nothing is learnt
-        if "nothing is learnt" not in verdicts(report)[0][4]:
+        ((_, verdict, _, _, because),) = verdicts(report)
+        # how fast the machine is at the moment is not what is tried here
+        if verdict != "inconclusive" and not because.startswith("p99-latency"):
             break
     assert (code, report["kept"]) == (0, True), kept(report)
     assert kept(report)["No request fails"]
@@ -106,7 +109,7 @@ async def test_a_healthy_version_is_promoted_and_the_old_one_ends(tmp_path: Path
 
 
 async def test_real_replicas_follow_their_load(tmp_path: Path) -> None:
-    code, report = await rehearse(tmp_path, "autoscale", "--live", "--compression", "20")
+    code, report = await rehearse(tmp_path, "autoscale", "--live", "--compression", "20", "--rate", "40")
     assert code == (0 if report["kept"] else 1)
     promises = kept(report)
     # how near the CPU comes to its target in so short a time is the machine's; that nothing is lost over it is not

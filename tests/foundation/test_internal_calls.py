@@ -242,7 +242,7 @@ async def test_a_caller_waits_no_longer_than_it_says_and_no_call_for_ever(called
         return await _echo(tenant_id, items)
 
     called.answer = answer
-    calls = called.caller(internal_timeout_seconds=0.3)
+    calls = called.caller(internal_timeout_seconds=2)
     with pytest.raises(TimeoutError):
         await ask(calls, new_id(), 1, timeout_seconds=0.02)
     with pytest.raises(InternalCallFailed, match="in time"):

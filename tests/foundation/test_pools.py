@@ -231,7 +231,7 @@ async def test_a_tenant_at_work_is_not_evicted(stores: Stores, make: Make) -> No
 
 
 async def test_when_all_are_at_work_the_next_tenant_waits_and_is_told(stores: Stores, make: Make) -> None:
-    databases = make(process_connection_cap=2, pool_min_connections=2, pool_checkout_timeout_seconds=0.2)
+    databases = make(process_connection_cap=2, pool_min_connections=2, pool_checkout_timeout_seconds=2)
     a, b = [await stores.new_tenant() for _ in range(2)]
     async with held(databases, a):
         with pytest.raises(TenantUnavailable, match="connection cap"):
@@ -297,7 +297,7 @@ async def test_a_database_that_is_down_costs_its_own_tenant_milliseconds_and_oth
     lines: tuple[UUID, Line, UUID], make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant_id, line, other = lines
-    databases = make(pool_checkout_timeout_seconds=0.3)
+    databases = make(pool_checkout_timeout_seconds=2)
     await _select(databases, tenant_id)
     await line.cut()
     with pytest.raises((TenantUnavailable, psycopg.OperationalError)):
@@ -310,7 +310,7 @@ async def test_a_database_that_is_down_costs_its_own_tenant_milliseconds_and_oth
     for _ in range(200):
         with pytest.raises(TenantUnavailable) as refused:
             await _select(databases, tenant_id)
-    assert time.monotonic() - began < 200 * 0.3 / 10, "nobody waits for the check-out while the circuit is open"
+    assert time.monotonic() - began < 200 * 2 / 10, "nobody waits for the check-out while the circuit is open"
     assert refused.value.retry_after_seconds == 2
     assert await _select(databases, other) == 1
 
@@ -319,7 +319,7 @@ async def test_one_probe_at_a_time_closes_the_circuit_once_the_database_is_back(
     lines: tuple[UUID, Line, UUID], make: Make
 ) -> None:
     tenant_id, line, _ = lines
-    databases = make(pool_checkout_timeout_seconds=0.3)
+    databases = make(pool_checkout_timeout_seconds=2)
     await line.cut()
     with pytest.raises(TenantUnavailable):
         await _select(databases, tenant_id)
@@ -349,7 +349,7 @@ async def test_a_transaction_longer_than_its_limit_is_cut(lines: tuple[UUID, Lin
 
 async def test_a_frozen_database_fails_its_transactions_in_time(lines: tuple[UUID, Line, UUID], make: Make) -> None:
     tenant_id, line, other = lines
-    databases = make(transaction_timeout_seconds=0.3, pool_checkout_timeout_seconds=0.3)
+    databases = make(transaction_timeout_seconds=2, pool_checkout_timeout_seconds=2)
     await _select(databases, tenant_id)
     line.freeze()
 

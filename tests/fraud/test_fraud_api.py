@@ -86,7 +86,9 @@ async def test_every_replica_judges_by_the_new_rules_at_once(
 ) -> None:
     key = api.keys.give(tenant)
     other_replica = AssessPayments(
-        stores.databases("fraud"), VelocityCounters(valkey, FraudSettings()), ActiveRulesets()
+        stores.databases("fraud"),
+        VelocityCounters(valkey, FraudSettings(velocity_timeout_seconds=2.0)),
+        ActiveRulesets(),
     )
     for version, code in [(2, "a"), (3, "b")]:
         rule = {"code": code * 2, "action": "review", "expression": "true"}

@@ -32,7 +32,10 @@ def platform() -> Iterator[LocalPlatform]:
             sign_in=True,
             # a busy machine must not turn a slow answer into another outcome
             environment={
+                "BEZANT_INTERNAL_TIMEOUT_SECONDS": "12",
                 "BEZANT_PAYMENT_FRAUD_TIMEOUT_SECONDS": "10",
+                "BEZANT_FRAUD_VELOCITY_TIMEOUT_SECONDS": "5",
+                "BEZANT_VALKEY_TIMEOUT_SECONDS": "4",
                 "BEZANT_API_KEY_CACHE_SECONDS": "1",
                 "OTEL_BSP_SCHEDULE_DELAY": "200",
             },

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -184,8 +185,17 @@ class TestSuspension:
             ("/v1/webhook-endpoints", {"url": "http://127.0.0.1:9/x"}),
             ("/v1/api-keys", {"name": "x", "scopes": ["x"]}),
         ]  # fmt: skip
+
+        async def refused_at(path: str, body: Any) -> bool:
+            # each service hears of it by itself
+            try:
+                await fresh.client.post(path, body)
+            except ApiProblem as problem:
+                return (problem.status, problem.code) == (403, "tenant_not_active")
+            return False
+
         for path, body in writes:
-            assert await _refused(fresh.client.post(path, body)) == (403, "tenant_not_active"), path
+            await eventually(partial(refused_at, path, body), within_seconds=30)
         assert (await fresh.client.get(f"/v1/payments/{paid['id']}"))["status"] == "captured"
         assert (await fresh.client.get("/v1/ledger/check"))["consistent"]
         before = await fresh.balance("alice")

@@ -131,7 +131,7 @@ async def test_a_service_is_asked_what_it_answers_itself(service: str) -> None:
         await load.stop()
     assert not any(outcome.is_failed for outcome in load.outcomes)
     questions = [outcome for outcome in load.outcomes if outcome.kind == "question"]
-    assert 5 <= len(questions) <= 25
+    assert 0.1 < len(questions) / len(load.outcomes) < 0.45
     assert QUESTIONS[service].path.format(account="alice") in asked
     path = QUESTIONS[service].path.partition("?")[0].replace("{account}", "{account_id}")
     described = API["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
