@@ -13,7 +13,7 @@ import pytest
 from bezant.client import BezantClient
 from bezant.contracts.fleet import SERVICES
 from bezant.local.administration import make_admin_key, settings_of
-from bezant.local.options import PlatformOptions
+from bezant.local.options import PATIENT, PlatformOptions
 from bezant.local.platform import LocalPlatform
 
 from ..local.parts import BLOCK, free_block
@@ -30,12 +30,8 @@ def platform() -> Iterator[LocalPlatform]:
             services=tuple(SERVICES),
             replicas={"payment": 2, "account": 2, "transaction": 2},
             sign_in=True,
-            # a busy machine must not turn a slow answer into another outcome
             environment={
-                "BEZANT_INTERNAL_TIMEOUT_SECONDS": "12",
-                "BEZANT_PAYMENT_FRAUD_TIMEOUT_SECONDS": "10",
-                "BEZANT_FRAUD_VELOCITY_TIMEOUT_SECONDS": "5",
-                "BEZANT_VALKEY_TIMEOUT_SECONDS": "4",
+                **PATIENT,
                 "BEZANT_API_KEY_CACHE_SECONDS": "1",
                 "OTEL_BSP_SCHEDULE_DELAY": "200",
             },

@@ -1,6 +1,8 @@
 """What a person or a test may choose about a local platform. The options travel to a detached supervisor as JSON."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -10,6 +12,19 @@ from bezant.local.errors import InvalidOptions
 from bezant.local.ports import MAX_REPLICAS, Ports
 
 DEFAULT_PORT_BASE: Final = 18000
+
+
+PATIENT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "BEZANT_INTERNAL_TIMEOUT_SECONDS": "12",
+        "BEZANT_PAYMENT_FRAUD_TIMEOUT_SECONDS": "10",
+        "BEZANT_FRAUD_VELOCITY_TIMEOUT_SECONDS": "5",
+        "BEZANT_VALKEY_TIMEOUT_SECONDS": "4",
+    }
+)
+"""Settings under which a slow answer is waited for. Otherwise a machine that is busy with something else gives payments
+another outcome: after 250 ms without the fraud service the tenant's policy decides, and after 80 ms without the
+counters rules of velocity are passed over."""
 
 
 class ExternalParts(msgspec.Struct, frozen=True, kw_only=True):

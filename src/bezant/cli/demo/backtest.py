@@ -33,7 +33,7 @@ class BacktestLine:
 async def backtest(
     client: BezantClient, tenant: TenantScenario, played: Played
 ) -> tuple[list[BacktestLine], list[str]]:
-    """Return the lines of the tenant, and what is wrong: rules that judged and do not agree with themselves."""
+    """Return the lines of the tenant, and in sentences what is wrong with how the rules judged."""
     await _label_known_fraud(client, tenant, played)
     active = await client.get("/v1/fraud/rules")
     same = {name: active[name] for name in _KEPT}

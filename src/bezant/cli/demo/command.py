@@ -21,7 +21,7 @@ from bezant.cli.progress import progress
 from bezant.client import BezantClient
 from bezant.local.administration import make_admin_key, settings_of
 from bezant.local.data_directory import DataDirectory
-from bezant.local.options import DEFAULT_PORT_BASE, PlatformOptions
+from bezant.local.options import DEFAULT_PORT_BASE, PATIENT, PlatformOptions
 from bezant.local.platform import LocalPlatform
 from bezant.services.audit.outside_verification import verify_log
 from bezant.verifier.audit_log import VerificationFailed
@@ -46,15 +46,8 @@ def demo(
             data_dir=str(directory.root),
             gateway_port=port,
             port_base=port_base or directory.port_base() or DEFAULT_PORT_BASE,
-            # On a laptop that is busy with something else a fraud check may take longer than the 250 ms after
-            # which a tenant's own policy decides, and the counters longer than the 80 ms after which rules of
-            # velocity are passed over; the demo's expectations are about the rules.
-            environment={
-                "BEZANT_INTERNAL_TIMEOUT_SECONDS": "12",
-                "BEZANT_PAYMENT_FRAUD_TIMEOUT_SECONDS": "10",
-                "BEZANT_FRAUD_VELOCITY_TIMEOUT_SECONDS": "5",
-                "BEZANT_VALKEY_TIMEOUT_SECONDS": "4",
-            },
+            # what is expected of the demo is about the rules
+            environment=dict(PATIENT),
         )
         platform = LocalPlatform(options)
         with progress(console) as shown:
