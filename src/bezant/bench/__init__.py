@@ -1,0 +1,1 @@
+"""Load for measurements: many tenants, closed or open loop, and what became of every payment."""
