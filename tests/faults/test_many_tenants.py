@@ -42,7 +42,7 @@ async def test_two_hundred_tenants_stay_under_the_connection_cap_of_the_process(
         secrets=OneDatabase(postgres_server.port),
         settings=Settings(instance_id=_INSTANCE, process_connection_cap=CAP),
         before_events=_no_hint,
-        on_commit=lambda _: None,
+        on_commit=lambda _, rows: None,
     )
     chooser = random.Random(7)
     served: set[UUID] = set()

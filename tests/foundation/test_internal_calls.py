@@ -19,7 +19,7 @@ from bezant.contracts.identifiers import new_id
 from bezant.contracts.problems import InternalCallFailed, NotFound, TenantUnavailable
 from bezant.foundation.http.problems import install_problem_handlers
 from bezant.foundation.identity.internal_tokens import TokenSigner, TokenVerifier, new_signing_key
-from bezant.foundation.internal_calls import InternalCalls, parts_router
+from bezant.foundation.internal_calls import InternalCalls, parts_route
 from bezant.foundation.settings import Settings
 
 from ..stores.fixtures import free_port
@@ -67,7 +67,7 @@ async def called() -> AsyncIterator[Called]:
         return await called.answer(tenant_id, items)
 
     app = FastAPI()
-    app.include_router(parts_router("/internal/v1/asked/things", handle, item_type=Ask, callers={"payment"}))
+    app.router.routes.append(parts_route("/internal/v1/asked/things", handle, item_type=Ask, callers={"payment"}))
     app.state.token_verifier = TokenVerifier("asked", {name: public for name, (_, public) in KEYS.items()})
     install_problem_handlers(app)
     port = free_port()

@@ -107,7 +107,7 @@ async def make(stores: Stores, secrets: LineSecrets) -> AsyncIterator[Make]:
             TenantDatabases(
                 service="payment", directory=directory, secrets=secrets,
                 settings=Settings(instance_id=f"test-{len(made)}-{new_id()}", **settings),
-                before_events=no_hint, on_commit=lambda _: None,
+                before_events=no_hint, on_commit=lambda _, rows: None,
             )
         )  # fmt: skip
         return made[-1]
@@ -213,12 +213,58 @@ async def test_many_tenants_stay_under_the_cap_of_the_process(stores: Stores, ma
 
 
 async def test_the_least_recently_used_idle_tenant_makes_room(stores: Stores, make: Make) -> None:
-    databases = make(process_connection_cap=6, pool_min_connections=2)
+    databases = make(process_connection_cap=3, pool_min_connections=1)
     a, b, c, d = [await stores.new_tenant() for _ in range(4)]
     for tenant_id in (a, b, c, a):
         await _select(databases, tenant_id)
     await _select(databases, d)
     assert set(_pools(databases)) == {a, c, d}
+
+
+async def test_the_minimum_yields_before_a_neighbour_is_evicted(stores: Stores, make: Make) -> None:
+    databases = make(process_connection_cap=8, pool_min_connections=2)
+    tenants = [await stores.new_tenant() for _ in range(6)]
+    for tenant_id in tenants[:5]:
+        await _select(databases, tenant_id)
+    assert [pool.granted for pool in databases.resident_pools()] == [2, 2, 2, 1, 1]
+    assert await _select(databases, tenants[5]) == 1
+    assert set(_pools(databases)) == set(tenants[1:]), "now there was no room left"
+
+
+async def test_room_is_made_beside_the_requests_before_it_is_needed(stores: Stores, make: Make) -> None:
+    databases = make(process_connection_cap=32, pool_min_connections=1)
+    tenants = [await stores.new_tenant() for _ in range(32)]
+    for tenant_id in tenants:
+        await _select(databases, tenant_id)
+
+    async def some_free() -> bool:
+        return databases.granted_connections <= 30
+
+    await eventually(some_free)
+    assert tenants[-1] in _pools(databases)
+    assert tenants[0] not in _pools(databases)
+
+
+async def test_connections_to_one_server_are_opened_a_few_at_a_time(
+    stores: Stores, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = most = 0
+    connect = psycopg.AsyncConnection.connect.__func__  # type: ignore[attr-defined]
+
+    async def counted(cls: Any, *arguments: Any, **parameters: Any) -> Any:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            return await connect(cls, *arguments, **parameters)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", classmethod(counted))
+    databases = make(pool_min_connections=1)
+    tenants = [await stores.new_tenant() for _ in range(12)]
+    await asyncio.gather(*(_select(databases, tenant_id) for tenant_id in tenants))
+    assert 1 < most <= 4
 
 
 async def test_a_tenant_at_work_is_not_evicted(stores: Stores, make: Make) -> None:

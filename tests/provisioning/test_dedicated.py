@@ -81,7 +81,7 @@ async def test_reads_go_to_the_reader_endpoint_and_writes_to_the_writer(dedicate
 
     databases = TenantDatabases(
         service="payment", directory=directory, secrets=dedicated.secrets, settings=dedicated.settings,
-        before_events=no_hint, on_commit=lambda _: None,
+        before_events=no_hint, on_commit=lambda _, rows: None,
     )  # fmt: skip
     try:
         for read_only, host in ((False, "localhost"), (True, "127.0.0.1")):

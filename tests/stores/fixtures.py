@@ -223,7 +223,7 @@ class Stores:
                 secrets=self.secrets,
                 settings=Settings(),
                 before_events=_no_hint,
-                on_commit=self.committed.append,
+                on_commit=lambda tenant_id, _: self.committed.append(tenant_id),
             )
         return self.opened[service]
 

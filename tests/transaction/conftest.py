@@ -164,7 +164,7 @@ def databases_of(server: Server, service: str, role: str) -> TenantDatabases:
         secrets=TestSecrets(server, role),
         settings=Settings(),
         before_events=no_hint,
-        on_commit=lambda _: None,
+        on_commit=lambda _, rows: None,
     )
 
 

@@ -38,7 +38,11 @@ SCHEMA_BASE: Final = "https://bezant.dev/schemas/"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event to be written. `subject` is the id of the aggregate, whose events stay in order."""
+    """An event to be written. `subject` is the id of the aggregate, whose events stay in order.
+
+    `opens` says that it is the first event of its aggregate, or follows the first in the same transaction: none can
+    be waiting to be published before it.
+    """
 
     type: str
     topic: str
@@ -47,6 +51,7 @@ class Event:
     actor: str
     id: UUID = field(default_factory=new_id)
     version: int = 1
+    opens: bool = False
 
     def partition_key(self, tenant_id: UUID) -> str:
         """Return the Kafka key: one aggregate of one tenant."""

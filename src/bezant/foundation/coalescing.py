@@ -34,7 +34,7 @@ class Coalescer(Generic[Item, Result]):
         *,
         stage: str,
         max_group: int = 256,
-        max_in_flight: int = 2,
+        max_in_flight: int = 3,
     ) -> None:
         """`handle_group` returns one result or exception for each item, in order; when it raises, all items fail."""
         self._handle_group = handle_group

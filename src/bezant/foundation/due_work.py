@@ -2,7 +2,8 @@
 
 A hint in the control database names a tenant, a service, a kind of work and the time it is due. It is written
 before the work that it guards ("mark before you start"), so that a crash leaves a hint and another replica
-finds what was left. A slow full sweep visits every tenant in case a hint could not be written.
+finds what was left: a process that starts looks at once behind every hint of its service. A slow full sweep visits
+every tenant in case a hint could not be written.
 """
 
 import asyncio
@@ -20,10 +21,12 @@ _log = logging.getLogger(__name__)
 DueHandler = Callable[[UUID], Awaitable[datetime | None]]
 """Does what is due for a tenant and returns when more is due, or None when nothing is known to come."""
 
-GUARD_SECONDS = 10.0
+GUARD_SECONDS = 30.0
 """How long after its hint was written work may begin without a new hint, with a margin."""
 _CLAIM_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
+_SWEPT_A_SECOND = 10
+"""Tenants that a sweep visits in a second."""
 
 
 class DueWork:
@@ -34,6 +37,8 @@ class DueWork:
         self._directory = directory
         self._handlers: Mapping[str, DueHandler] = {}
         self._guarded_until: dict[tuple[UUID, str], float] = {}
+        self._hints: dict[tuple[UUID, str], datetime] = {}
+        self._leaving_hints: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
 
     def register(self, handlers: Mapping[str, DueHandler]) -> None:
@@ -59,21 +64,46 @@ class DueWork:
         if self._guarded_until.get(key, 0.0) > now:
             return
         self._guarded_until[key] = now + within_seconds
-        due_at = datetime.now(UTC) + timedelta(seconds=2 * within_seconds)
+        self._hints[key] = datetime.now(UTC) + timedelta(seconds=2 * within_seconds)
+        # Those who come while a statement is under way leave their hints together in the next one.
+        if self._leaving_hints is not None:
+            await asyncio.shield(self._leaving_hints)
+        if key in self._hints:
+            if self._leaving_hints is None:
+                self._leaving_hints = asyncio.create_task(self._leave_hints())
+            await asyncio.shield(self._leaving_hints)
+
+    async def _leave_hints(self) -> None:
+        hints, self._hints = self._hints, {}
+        ordered = sorted(hints.items())
         try:
             await self._control.execute(
-                QUERIES["schedule_work"],
-                {"tenant_id": tenant_id, "service": self._control.service, "kind": kind, "due_at": due_at},
+                QUERIES["leave_hints"],
+                {
+                    "tenant_ids": [tenant_id for (tenant_id, _), _ in ordered],
+                    "kinds": [kind for (_, kind), _ in ordered],
+                    "due": [due_at for _, due_at in ordered],
+                    "service": self._control.service,
+                },
             )
         except Problem as error:
             # Not tried again for a moment either: each transaction would wait for a control database that is away.
-            _log.warning("no hint for %s of tenant %s: %s", kind, tenant_id, error.detail)
+            _log.warning("no hints for %d tenants: %s", len({tenant_id for tenant_id, _ in hints}), error.detail)
+        finally:
+            self._leaving_hints = None
 
     async def run(self) -> None:
         """Claim and do what is due until cancelled."""
         poll_seconds = self._control.settings.due_work_poll_seconds
+        looked_behind_hints = False
         while True:
             try:
+                if not looked_behind_hints:
+                    # An earlier process of this service may have died behind any hint of the last moments.
+                    await self._control.execute(
+                        QUERIES["advance_hints"], {"service": self._control.service, "within_seconds": GUARD_SECONDS}
+                    )
+                    looked_behind_hints = True
                 rows = await self._control.fetch_all(
                     QUERIES["claim_due_work"], {"service": self._control.service, "lease_seconds": _CLAIM_SECONDS}
                 )
@@ -112,15 +142,32 @@ class DueWork:
             _log.info("the claim on %s of tenant %s runs out by itself: %s", kind, tenant_id, error.detail)
 
     async def sweep(self) -> None:
-        """Visit every tenant for every kind, once now and then slowly again, until cancelled."""
+        """Visit every tenant for every kind, again and again, until cancelled.
+
+        A round is spread over its time when there are many tenants: a visit opens a connection.
+        """
         while True:
+            round_seconds = self._control.settings.full_sweep_seconds
             try:
-                for tenant_id in await self._directory.tenants_with_databases():
-                    for kind in self._handlers:
-                        await self.schedule(tenant_id, kind, datetime.now(UTC))
+                tenants = await self._directory.tenants_with_databases()
+                spread_seconds = min(round_seconds, len(tenants) / _SWEPT_A_SECOND)
+                now = datetime.now(UTC)
+                for kind in self._handlers:
+                    await self._control.execute(
+                        QUERIES["leave_hints"],
+                        {
+                            "tenant_ids": tenants,
+                            "kinds": [kind] * len(tenants),
+                            "due": [
+                                now + timedelta(seconds=spread_seconds * place / len(tenants))
+                                for place in range(len(tenants))
+                            ],
+                            "service": self._control.service,
+                        },
+                    )
             except Problem as error:
                 _log.info("the full sweep is put off: %s", error.detail)
-            await asyncio.sleep(self._control.settings.full_sweep_seconds)
+            await asyncio.sleep(round_seconds)
 
     async def close(self) -> None:
         """Wait for what is running."""

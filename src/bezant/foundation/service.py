@@ -43,7 +43,7 @@ from bezant.foundation.http.direct import DirectRoute
 from bezant.foundation.http.health import Health, ReadinessCheck
 from bezant.foundation.identity.api_keys import ApiKeys
 from bezant.foundation.identity.internal_tokens import TokenSigner, TokenVerifier
-from bezant.foundation.internal_calls import InternalCalls
+from bezant.foundation.internal_calls import InternalCalls, PartsRoute
 from bezant.foundation.membership import Membership
 from bezant.foundation.rate_limit import RateLimiter
 from bezant.foundation.secrets import SecretStore, open_secret_store, signing_secret_name, verifying_secret_name
@@ -92,6 +92,7 @@ class ServiceParts:
 
     routers: Sequence[APIRouter]
     direct: Sequence[DirectRoute] = ()
+    internal: Sequence[PartsRoute] = ()
     consumers: Sequence[Subscription] = ()
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     due_work: Mapping[str, DueHandler] = field(default_factory=dict)
@@ -155,7 +156,7 @@ class _Process:
                 secrets=secrets,
                 settings=settings,
                 before_events=lambda tenant_id: due_work.guard(tenant_id, _OUTBOX),
-                on_commit=lambda tenant_id: relays[0].wake(tenant_id),  # noqa: PLW0108
+                on_commit=lambda tenant_id, rows: relays[0].committed(tenant_id, rows),  # noqa: PLW0108
             )
             REGISTRY.register(PoolCollector(databases))
         watch = BrokerWatch(
@@ -198,6 +199,7 @@ class _Process:
             token_verifier=verifier,
             body_limit_bytes=settings.body_limit_bytes,
             direct=parts.direct,
+            internal=parts.internal,
         )
         server = _Server(
             uvicorn.Config(
@@ -209,6 +211,8 @@ class _Process:
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                # the address of a client is not looked at
+                proxy_headers=False,
                 server_header=False,
                 date_header=False,
                 timeout_keep_alive=75,

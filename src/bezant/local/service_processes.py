@@ -15,7 +15,7 @@ from bezant.local.gateway import Endpoint
 from bezant.local.options import PlatformOptions
 from bezant.local.plan import AddedReplica, ProbeResult, ProcessSpec
 from bezant.local.ports import HOST, MAX_REPLICAS, VALKEY_NODES
-from bezant.local.postgres import MAX_CONNECTIONS
+from bezant.local.postgres import max_connections
 from bezant.local.zones import zone_of_replica
 
 CONTROL_DATABASE = "bezant_control"
@@ -23,6 +23,8 @@ LAPTOP_DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         # nobody tries three days of retries on a laptop: the whole schedule in an hour
         "BEZANT_NOTIFICATION_SCHEDULE_COMPRESSION": "72",
+        # many tenants share one server here, and each connection is a process of it
+        "BEZANT_POOL_MIN_CONNECTIONS": "1",
     }
 )
 """Settings that a laptop is better served with, and that the environment of `bezant up` may set otherwise."""
@@ -105,7 +107,7 @@ def connection_cap(options: PlatformOptions) -> int:
         service: options.replica_count(service) + options.spare_replicas.get(service, 0) for service in options.services
     }
     processes = sum(count for service, count in most.items() if SERVICES[service].schema is not None)
-    return max(10, (MAX_CONNECTIONS - _KEPT_BACK - 6 * sum(most.values())) // max(1, processes))
+    return max(10, (max_connections() - _KEPT_BACK - 6 * sum(most.values())) // max(1, processes))
 
 
 def replica_spec(

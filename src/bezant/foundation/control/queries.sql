@@ -59,6 +59,20 @@ VALUES (%(tenant_id)s, %(service)s, %(kind)s, %(due_at)s)
 ON CONFLICT (service, kind, tenant_id) DO UPDATE
   SET due_at = LEAST(due_work.due_at - interval '1 microsecond', EXCLUDED.due_at)
 
+-- name: leave_hints
+-- As `schedule_work`, for many tenants and kinds at once, in the order given.
+INSERT INTO control.due_work (tenant_id, service, kind, due_at)
+SELECT tenant_id, %(service)s, kind, due_at
+FROM unnest(%(tenant_ids)b::uuid[], %(kinds)b::text[], %(due)b::timestamptz[]) AS t(tenant_id, kind, due_at)
+ON CONFLICT (service, kind, tenant_id) DO UPDATE
+  SET due_at = LEAST(due_work.due_at - interval '1 microsecond', EXCLUDED.due_at)
+
+-- name: advance_hints
+-- Look behind the hints of the last moments now.
+UPDATE control.due_work SET due_at = clock_timestamp()
+WHERE service = %(service)s
+  AND due_at BETWEEN clock_timestamp() AND clock_timestamp() + make_interval(secs => %(within_seconds)s)
+
 -- name: claim_due_work
 -- Take what is due and push it back by the lease: should this process die, another finds it again.
 UPDATE control.due_work d SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections import defaultdict
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from bezant.foundation.telemetry.tracing import linked_span
 
 _log = logging.getLogger(__name__)
 _BATCH = 1000
+_CONCURRENT_TENANTS = 8
 _POLL_SECONDS = 0.05
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -57,6 +59,7 @@ class EventConsumer:
         self._parking = parking
         self._stopping = threading.Event()
         self._tracer = trace.get_tracer(__name__)
+        self._turns = asyncio.Semaphore(_CONCURRENT_TENANTS)
 
     async def run(self) -> None:
         """Consume until `stop`; finishes the batch in hand before it returns."""
@@ -65,9 +68,16 @@ class EventConsumer:
             while not self._stopping.is_set():
                 messages = await asyncio.to_thread(self._poll)
                 if messages:
+                    began = time.monotonic()
                     await self._handle(messages)
+                    await self._rest(time.monotonic() - began)
         finally:
             await asyncio.to_thread(self._consumer.close)
+
+    async def _rest(self, took_seconds: float) -> None:
+        rest_seconds = min(self._subscription.longest_rest_seconds, took_seconds * self._subscription.rest_factor)
+        if rest_seconds and not self._stopping.is_set():
+            await asyncio.sleep(rest_seconds)
 
     def stop(self) -> None:
         """Ask the consumer to end after the batch in hand."""
@@ -97,10 +107,15 @@ class EventConsumer:
                 _log.error("skipping an unreadable message at %s/%d@%d: %s", topic, partition, offset, unreadable)
                 continue
             by_tenant[event.tenant_id].append(event)
-        await asyncio.gather(*(self._deliver(tenant_id, events) for tenant_id, events in by_tenant.items()))
+        await asyncio.gather(*(self._deliver_in_turn(tenant_id, events) for tenant_id, events in by_tenant.items()))
         failpoint(f"consumer.after_handling.{self._service}")
         if ends:
             await asyncio.to_thread(self._commit, ends)
+
+    async def _deliver_in_turn(self, tenant_id: UUID, events: list[ReceivedEvent]) -> None:
+        # A batch of a hundred tenants must not take a hundred turns of the database at once: payments wait behind it.
+        async with self._turns:
+            await self._deliver(tenant_id, events)
 
     async def _deliver(self, tenant_id: UUID, events: list[ReceivedEvent]) -> None:
         """Hand over one tenant's events, or set them aside. Returns only when one of both is durable."""

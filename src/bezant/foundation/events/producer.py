@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaException, Message, Producer
@@ -54,11 +54,15 @@ class EventProducer:
         while not self._stopping.is_set():
             self._producer.poll(0.1)
 
-    async def publish(self, messages: Sequence[tuple[str, str, str]]) -> int:
+    async def publish(self, messages: Sequence[tuple[str, str, str | bytes]]) -> int:
         """Write (topic, key, value) messages in their order and wait until the broker has them all.
 
         Returns the offset of the last one. Raises `BrokerUnavailable`; a part may have been written by then.
         """
+        return await self.produce(messages)
+
+    def produce(self, messages: Sequence[tuple[str, str, str | bytes]]) -> Awaitable[int]:
+        """Queue messages behind all that were queued before, and return what waits for the broker as `publish` does."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
         remaining = len(messages)
@@ -84,10 +88,12 @@ class EventProducer:
 
         try:
             for topic, key, value in messages:
-                self._producer.produce(topic, value=value.encode(), key=key.encode(), on_delivery=report)
+                self._producer.produce(topic, value=value, key=key, on_delivery=report)
         except (KafkaException, BufferError) as error:
-            self.reachable = False
-            raise BrokerUnavailable(str(error)) from error
+            settle(BrokerUnavailable(str(error)), -1)
+        return self._confirmation(done)
+
+    async def _confirmation(self, done: "asyncio.Future[int]") -> int:
         try:
             offset = await asyncio.wait_for(done, _DELIVERY_SECONDS + 0.5)
         except TimeoutError as error:

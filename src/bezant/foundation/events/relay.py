@@ -1,8 +1,10 @@
-"""The relay: publishes the outbox rows of one service, tenant by tenant, within milliseconds of the commit.
+"""The relay: publishes the outbox rows of one service within milliseconds of the commit.
 
-One transaction claims a tenant's outbox (a transaction-scoped advisory lock, so that one relay works at a
-time), reads the oldest unpublished rows, publishes them, and marks them once the broker has confirmed. A crash
-at any point publishes some of them again, never loses one.
+Rows that open their aggregates go out from memory, those of many tenants in one batch (`FreshEvents`), and are marked
+as published later, many in one statement. Everything else, and what could not be published or was left by a crash, is
+read from the outbox: one transaction claims a tenant's outbox (a transaction-scoped advisory lock, so that one relay
+works at a time), reads the oldest unpublished rows, publishes them, and marks them once the broker has confirmed. A
+crash at any point publishes some of them again, never loses one.
 
 Rows are read by "not published yet" and not by a cursor below the snapshot's xmin: xmin is that of the whole
 cluster, so that one long transaction of one tenant would hold up the events of all (docs/decisions/0005).
@@ -11,7 +13,7 @@ cluster, so that one long transaction of one tenant would hold up the events of 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,9 +24,11 @@ from psycopg import AsyncConnection, sql
 
 from bezant.contracts.problems import NotFound, Problem, TenantNotActive
 from bezant.foundation.due_work import GUARD_SECONDS
+from bezant.foundation.events.fresh import MARK_SECONDS, FreshEvents
 from bezant.foundation.events.producer import BrokerUnavailable, EventProducer
 from bezant.foundation.failpoints import failpoint
 from bezant.foundation.telemetry.metrics import RELAY_FAILURES, RELAYED_EVENTS
+from bezant.foundation.tenancy.outbox import OutboxRow
 
 _log = logging.getLogger(__name__)
 _BATCH = 500
@@ -34,6 +38,8 @@ _CONCURRENT_TENANTS = 8
 _REST_FACTOR = 16
 _LONGEST_REST_SECONDS = 0.4
 _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
+_LEFT_SECONDS = MARK_SECONDS + 2.0
+"""A row that is older and not marked was left by a crash, or its relay is trying again."""
 
 OutboxTransaction = Callable[[UUID], AbstractAsyncContextManager[AsyncConnection[Any]]]
 
@@ -58,12 +64,12 @@ class Relay:
         ).format(**names)
         self._read = sql.SQL(
             "SELECT n, topic, partition_key, envelope FROM {schema}.outbox "
-            "WHERE published_at IS NULL ORDER BY n LIMIT %s"
+            "WHERE published_at IS NULL AND n <> ALL (%b::bigint[]) ORDER BY n LIMIT %s"
         ).format(**names)
         self._mark = sql.SQL(
             "UPDATE {schema}.outbox o SET published_at = clock_timestamp() FROM unnest(%b::bigint[]) AS given(n) "
             "CROSS JOIN LATERAL (SELECT ctid FROM {schema}.outbox WHERE outbox.n = given.n OFFSET 0) place "
-            "WHERE o.ctid = place.ctid"
+            "WHERE o.ctid = place.ctid AND (SELECT broker_generation FROM {schema}.relay_state) = %s"
         ).format(**names)
         self._forget_published = sql.SQL(
             "UPDATE {schema}.outbox SET published_at = NULL WHERE published_at IS NOT NULL"
@@ -72,9 +78,14 @@ class Relay:
         self._prune = sql.SQL(
             "DELETE FROM {schema}.outbox WHERE published_at < clock_timestamp() - make_interval(hours => %s)"
         ).format(**names)
-        self._busy = sql.SQL(
-            "SELECT 1 FROM (SELECT created_at, published_at FROM {schema}.outbox ORDER BY n DESC LIMIT 1) newest "
-            "WHERE published_at IS NULL OR created_at > clock_timestamp() - make_interval(secs => %s)"
+        # The oldest row that is not marked is at the front of its index. A young one may be in the memory of the
+        # process that wrote it, confirmed by the broker or about to be.
+        self._look = sql.SQL(
+            "SELECT (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM {schema}.outbox "
+            "WHERE published_at IS NULL ORDER BY n LIMIT 1), "
+            "(SELECT broker_generation FROM {schema}.relay_state), "
+            "EXISTS (SELECT FROM (SELECT created_at FROM {schema}.outbox ORDER BY n DESC LIMIT 1) newest "
+            "WHERE created_at > clock_timestamp() - make_interval(secs => %s))"
         ).format(**names)
         self._retention_hours = int(retention_hours)
         self._transaction = transaction
@@ -87,6 +98,27 @@ class Relay:
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._failures: dict[UUID, int] = {}
         self._stopping = False
+        self._fresh = FreshEvents(
+            producer, generation=generation, mark=self._mark_published, failed=self.wake, service=service
+        )
+
+    def committed(self, tenant_id: UUID, rows: Sequence[OutboxRow]) -> None:
+        """Publish rows that were just committed. Returns at once."""
+        if not self._stopping and all(row.opens for row in rows) and self._fresh.add(tenant_id, rows):
+            return
+        self.wake(tenant_id)
+
+    async def _mark_published(self, tenant_id: UUID, numbers: list[int], generation: int) -> bool:
+        """Mark rows that a broker of this generation has; False when another relay works on the outbox just now.
+
+        Under the lock, since a relay that sees a new generation takes every mark back.
+        """
+        async with self._transaction(tenant_id) as connection:
+            row = await (await connection.execute(self._claim, prepare=True)).fetchone()
+            assert row is not None
+            if row[0]:
+                await connection.execute(self._mark, (numbers, generation), prepare=True)
+            return bool(row[0])
 
     def wake(self, tenant_id: UUID) -> None:
         """Say that the tenant's outbox may hold something new. Returns at once."""
@@ -166,29 +198,40 @@ class Relay:
                 self._again.add(tenant_id)
                 return 0
             if generation < self._generation():
+                generation = self._generation()
                 await connection.execute(self._forget_published)
-                await connection.execute(self._set_generation, (self._generation(),))
+                await connection.execute(self._set_generation, (generation,))
                 _log.warning("the broker was emptied: publishing the retained events of tenant %s again", tenant_id)
-            rows = await (await connection.execute(self._read, (_BATCH,))).fetchall()
+            # What this process has in memory it has published, or is about to. Queueing that first keeps the order.
+            in_memory = self._fresh.hand_over(tenant_id)
+            rows = await (await connection.execute(self._read, (in_memory, _BATCH))).fetchall()
             if not rows:
                 return 0
             await self._producer.publish([(topic, key, envelope) for _, topic, key, envelope in rows])
             failpoint(f"relay.after_publishing.{self._service}")
-            await connection.execute(self._mark, ([row[0] for row in rows],))
+            await connection.execute(self._mark, ([row[0] for row in rows], generation))
             RELAYED_EVENTS.labels(service=self._service).inc(len(rows))
             return len(rows)
 
     async def drain_when_due(self, tenant_id: UUID) -> datetime | None:
         """Due-work handler: publish what a crash left, and look again while the tenant is busy."""
-        await self.drain(tenant_id)
         async with self._transaction(tenant_id) as connection:
-            row = await (await connection.execute(self._busy, (GUARD_SECONDS,))).fetchone()
-            await connection.execute(self._prune, (self._retention_hours,))
-        return datetime.now(UTC) + timedelta(seconds=GUARD_SECONDS) if row is not None else None
+            cursor = await connection.execute(self._look, (GUARD_SECONDS,), prepare=True)
+            row = await cursor.fetchone()
+            assert row is not None
+            oldest_seconds, generation, busy = row
+            await connection.execute(self._prune, (self._retention_hours,), prepare=True)
+        now = datetime.now(UTC)
+        if generation < self._generation() or (oldest_seconds or 0.0) > _LEFT_SECONDS:
+            await self.drain(tenant_id)
+        elif oldest_seconds is not None:
+            return now + timedelta(seconds=_LEFT_SECONDS - oldest_seconds + 0.1)
+        return now + timedelta(seconds=GUARD_SECONDS) if busy else None
 
     async def close(self) -> None:
         """Publish what was committed so far and stop; what does not get through waits in the outbox for others."""
         self._stopping = True
+        await self._fresh.close()
         for tenant_id in {*self._waiting, *self._again} - self._running.keys():
             self._start(tenant_id)
         self._waiting.clear()

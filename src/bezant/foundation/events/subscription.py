@@ -21,3 +21,7 @@ class Subscription:
     topics: Sequence[str]
     handler: EventHandler
     name: str = ""
+    rest_factor: float = 0.0
+    """After a batch the consumer rests for so many times as long as the batch took: while many tenants are busy, what
+    comes meanwhile is fewer and larger transactions. The first events after a quiet moment do not wait."""
+    longest_rest_seconds: float = 0.8

@@ -17,6 +17,7 @@ from bezant.foundation.http.operation_names import operation_name
 from bezant.foundation.http.problems import install_problem_handlers
 from bezant.foundation.identity.api_keys import ApiKeys
 from bezant.foundation.identity.internal_tokens import TokenVerifier
+from bezant.foundation.internal_calls import PartsRoute
 from bezant.foundation.rate_limit import RateLimiter
 
 _PROBLEM_SCHEMA: dict[str, Any] = {
@@ -108,9 +109,11 @@ def create_app(
     token_verifier: TokenVerifier,
     body_limit_bytes: int,
     direct: Sequence[DirectRoute] = (),
+    internal: Sequence[PartsRoute] = (),
 ) -> ASGIApp:
     """Return the application with its edge, probes and problem handlers."""
     app = describe(service, routers)
+    app.router.routes.extend(internal)
     app.include_router(health_router(health))
     app.state.token_verifier = token_verifier
     install_problem_handlers(app)
@@ -122,4 +125,5 @@ def create_app(
         rate_limiter=rate_limiter,
         body_limit_bytes=body_limit_bytes,
         direct=direct,
+        internal={route.path: route.call for route in internal},
     )

@@ -6,8 +6,9 @@ body limit, authentication, rate limit, metrics, and the count of requests in fl
 
 import re
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
@@ -60,8 +61,11 @@ class Edge:
         rate_limiter: RateLimiter,
         body_limit_bytes: int,
         direct: Sequence[DirectRoute] = (),
+        internal: Mapping[str, ASGIApp] = MappingProxyType({}),
     ) -> None:
+        """`direct` and `internal` routes are called from here, without the framework in between."""
         self._app = app
+        self._internal = internal
         self._direct = {(route.method, route.path): route for route in direct}
         self._service = service
         self._api_keys = api_keys
@@ -131,6 +135,11 @@ class Edge:
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
             return
+        internal = self._internal.get(scope["path"])
+        if internal is not None and scope["method"] == "POST":
+            scope["app"], scope["route"] = self._app, _InternalRoute(scope["path"])
+            await internal(scope, body.receive, send)
+            return
         route = self._direct.get((scope["method"], scope["path"]))
         if route is None:
             await self._app(scope, body.receive, body.unless_exceeded(send))
@@ -186,6 +195,10 @@ class Edge:
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"the body may have {self._body_limit_bytes} bytes; split the request")
+
+
+class _InternalRoute(NamedTuple):
+    path: str
 
 
 class _Body:

@@ -6,6 +6,6 @@ tenant only. Every operation is idempotent, which is why the client may send a p
 """
 
 from bezant.foundation.internal_calls.client import InternalCalls
-from bezant.foundation.internal_calls.server import parts_router
+from bezant.foundation.internal_calls.server import PartsRoute, parts_route
 
-__all__ = ["InternalCalls", "parts_router"]
+__all__ = ["InternalCalls", "PartsRoute", "parts_route"]

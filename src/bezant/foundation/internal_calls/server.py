@@ -2,18 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 import psycopg
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 from opentelemetry import trace
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bezant.contracts.json_text import UNREADABLE
 from bezant.contracts.problems import Forbidden, InvalidRequest, Problem
+from bezant.foundation.http.direct import read_body
+from bezant.foundation.http.problems import problem_response
 from bezant.foundation.identity.internal_tokens import TokenVerifier
 from bezant.foundation.internal_calls.wire import CallRequest, Part, PartAnswer, PartProblem, encode_line
 from bezant.foundation.telemetry.metrics import INTERNAL_PARTS
@@ -24,8 +26,8 @@ PartHandler = Callable[[UUID, str, list[Any]], Awaitable[list[Any]]]
 _log = logging.getLogger(__name__)
 
 
-def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: set[str]) -> APIRouter:
-    """Return a router with one POST route for the operation.
+def parts_route(path: str, handler: PartHandler, *, item_type: Any, callers: set[str]) -> "PartsRoute":
+    """Return the POST route of an operation.
 
     `handler(tenant_id, caller, items)` returns one result for each item. Parts whose token is bad, is for another
     tenant, or comes from a service that is not in `callers` are refused, the others are done.
@@ -33,7 +35,6 @@ def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: se
     decoder = msgspec.json.Decoder(CallRequest[item_type])
     allowed = frozenset(callers)
     tracer = trace.get_tracer(__name__)
-    router = APIRouter()
     outcomes = {
         outcome: INTERNAL_PARTS.labels(operation=path.rsplit("/v1/", 1)[-1], outcome=outcome)
         for outcome in ("answered", "refused", "failed")
@@ -66,20 +67,50 @@ def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: se
             return "failed", encode_line(PartAnswer(position, problem=PartProblem(500, "internal_error", detail)))
         return "answered", encode_line(PartAnswer(position, results=results))
 
-    async def stream(parts: list[Part[Any]], verifier: TokenVerifier) -> AsyncIterator[bytes]:
-        tasks = [asyncio.create_task(answer(position, part, verifier)) for position, part in enumerate(parts)]
-        for finished in asyncio.as_completed(tasks):
-            yield await finished
-
-    async def call(request: Request) -> Response:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = decoder.decode(await request.body())
+            body = decoder.decode(await read_body(receive))
         except UNREADABLE as error:
-            raise InvalidRequest(f"not an internal call of this version: {error}") from error
-        verifier: TokenVerifier = request.app.state.token_verifier
+            problem = InvalidRequest(f"not an internal call of this version: {error}")
+            await problem_response(problem)(scope, receive, send)
+            return
+        verifier: TokenVerifier = scope["app"].state.token_verifier
         if len(body.parts) == 1:
-            return Response(await answer(0, body.parts[0], verifier), media_type="application/jsonl")
-        return StreamingResponse(stream(body.parts, verifier), media_type="application/jsonl")
+            line = await answer(0, body.parts[0], verifier)
+            await send(_start((b"content-length", str(len(line)).encode())))
+            await send({"type": "http.response.body", "body": line})
+            return
+        await send(_start())
+        pending = {asyncio.create_task(answer(place, part, verifier)) for place, part in enumerate(body.parts)}
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            lines = b"".join(task.result() for task in done)
+            await send({"type": "http.response.body", "body": lines, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
-    router.add_api_route(path, call, methods=["POST"], include_in_schema=False)
-    return router
+    return PartsRoute(path, call)
+
+
+class PartsRoute(Route):
+    """A route whose endpoint the edge calls itself: between services a framework would cost more than its work."""
+
+    def __init__(self, path: str, call: ASGIApp) -> None:
+        # in an object, since a route takes a function for a handler of requests
+        self.call = call
+        super().__init__(path, _Endpoint(call), methods=["POST"], include_in_schema=False)
+
+
+class _Endpoint:
+    def __init__(self, call: ASGIApp) -> None:
+        self._call = call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._call(scope, receive, send)
+
+
+def _start(*headers: tuple[bytes, bytes]) -> Message:
+    return {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [(b"content-type", b"application/jsonl"), *headers],
+    }

@@ -2,8 +2,9 @@
 
 What psycopg_pool does: min and max size, idle shrinking, waiting, reconnecting. What is added here: the
 credential is read from the secret store for each new connection, so that a rotation needs no restart; a
-circuit, so that a dead database costs its own tenant's requests milliseconds and nobody else anything; and a
-size that the budget of the process grants.
+circuit, so that a dead database costs its own tenant's requests milliseconds and nobody else anything; a
+size that the budget of the process grants; and a gate for each server, so that after a restart of the server its
+connections come back a few at a time.
 """
 
 import asyncio
@@ -11,9 +12,10 @@ import logging
 import os
 import socket
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import psycopg
@@ -30,24 +32,58 @@ logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 _log = logging.getLogger(__name__)
 ConnectionParameters = Callable[[], Awaitable[dict[str, Any]]]
+_CONNECTING_AT_ONCE = 4
 _CIRCUIT_SECONDS = 1.0
 _WAITING_PER_TENANT = 2000
+
+
+def gated_connections() -> type[AsyncConnection[Any]]:
+    """Return a connection class of which at most a few connect to the same server at the same time.
+
+    Each new connection costs the server a process and a cold catalogue. A thousand at once would leave no processor
+    time for those that work already.
+    """
+    gates: dict[tuple[Any, Any], asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_CONNECTING_AT_ONCE))
+
+    class GatedConnection(AsyncConnection[Any]):
+        @classmethod
+        async def connect(cls, conninfo: str = "", **parameters: Any) -> Self:
+            async with gates[parameters.get("host"), parameters.get("port")]:
+                return await super().connect(conninfo, **parameters)
+
+    return GatedConnection
 
 
 class TenantPool:
     """The connections of one tenant in this process."""
 
-    def __init__(self, tenant_id: UUID, settings: Settings, parameters: ConnectionParameters, *, granted: int) -> None:
-        """`parameters` is asked for each new connection. Nothing is opened yet."""
+    def __init__(
+        self,
+        tenant_id: UUID,
+        settings: Settings,
+        parameters: ConnectionParameters,
+        *,
+        granted: int,
+        connection_class: type[AsyncConnection[Any]] = AsyncConnection,
+        on_idle: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`parameters` is asked for each new connection; `on_idle` is called when nobody uses the pool any more.
+
+        Connections are in autocommit mode: a statement alone is a transaction. Nothing is opened yet.
+        """
         self.tenant_id = tenant_id
         self.granted = granted
         self.in_use = 0
+        self.growing = False
         self.last_used = time.monotonic()
+        self._lent = 0
+        self._on_idle = on_idle
         self._settings = settings
         self._open_again_at = 0.0
         self._probing = False
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
             kwargs=parameters,
+            connection_class=connection_class,
             min_size=min(settings.pool_min_connections, granted),
             max_size=granted,
             timeout=settings.pool_checkout_timeout_seconds,
@@ -71,9 +107,13 @@ class TenantPool:
         await self._pool.close(timeout=0.5)
 
     async def resize(self, granted: int) -> None:
-        """Set how many connections the pool may hold."""
+        """Set how many connections the pool may hold; one that grows opens them now, for those who wait already."""
+        grows = granted > self.granted
         self.granted = granted
         await self._pool.resize(min(self._settings.pool_min_connections, granted), granted)
+        if grows:
+            # otherwise psycopg_pool would open a connection with the next request only
+            await self._pool.check()
 
     async def drain(self) -> None:
         """Replace every connection by a fresh one, those in use when they come back."""
@@ -88,9 +128,14 @@ class TenantPool:
         """Whether every connection is in use, so that the next request would wait."""
         return self.in_use >= self.granted
 
+    @property
+    def is_short(self) -> bool:
+        """Whether requests wait although every connection that the pool may hold is at work."""
+        return self._lent >= self.granted and self.in_use > self._lent
+
     @asynccontextmanager
     async def connection(self, timeout_seconds: float) -> AsyncIterator[AsyncConnection[Any]]:
-        """Lend a connection for one transaction of at most that length, commit it, or roll it back on an exception.
+        """Lend a connection, in autocommit mode, for one transaction of at most that length.
 
         Raises `TenantUnavailable` at once while the circuit is open, and after the check-out timeout when no
         connection can be had, or the transaction takes longer than its limit; `psycopg.OperationalError` when the
@@ -104,6 +149,7 @@ class TenantPool:
         try:
             async with self._pool.connection() as connection:
                 lent_at = time.monotonic()
+                self._lent += 1
 
                 def give_up() -> None:
                     nonlocal overdue
@@ -114,6 +160,7 @@ class TenantPool:
                 try:
                     yield connection
                 finally:
+                    self._lent -= 1
                     timer.cancel()
         except (PoolTimeout, PoolClosed, TooManyRequests) as error:
             self._trip(error)
@@ -131,6 +178,8 @@ class TenantPool:
             self.in_use -= 1
             if probing:
                 self._probing = False
+            if not self.in_use:
+                self._on_idle()
 
     def _enter_circuit(self) -> bool:
         """Return whether this request is the probe of an open circuit. Raises when it must not go through."""

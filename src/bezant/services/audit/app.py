@@ -40,6 +40,6 @@ def build(context: ServiceContext) -> ServiceParts:
             evidence_router(context.databases, key),
             upkeep_router(context.databases, schedule_retention),
         ],
-        consumers=[Subscription(TOPICS, record)],
+        consumers=[Subscription(TOPICS, record, rest_factor=3.0)],
         due_work={RETENTION_KIND: carry_out_retention},
     )

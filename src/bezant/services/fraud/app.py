@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from bezant.contracts.internal.fraud import ASSESSMENTS_PATH, Assessment, AssessmentRequest
-from bezant.foundation.internal_calls import parts_router
+from bezant.foundation.internal_calls import parts_route
 from bezant.foundation.service import ServiceContext, ServiceParts
 from bezant.services.fraud.api.case_routes import cases_router
 from bezant.services.fraud.api.routes import public_router
@@ -38,7 +38,9 @@ def build(context: ServiceContext) -> ServiceParts:
             public_router(context.databases, assess, history),
             rules_router(context.databases),
             cases_router(context.databases),
-            parts_router(f"/internal/v1/{ASSESSMENTS_PATH}", answer, item_type=AssessmentRequest, callers={"payment"}),
+        ],
+        internal=[
+            parts_route(f"/internal/v1/{ASSESSMENTS_PATH}", answer, item_type=AssessmentRequest, callers={"payment"})
         ],
         background=[counters.stay_connected],
         on_stop=[history.close],

@@ -16,7 +16,7 @@ class FraudSettings(BaseSettings):
     """Counters that take longer are done without, and the assessment says so."""
     velocity_circuit_seconds: float = Field(1.0, gt=0)
     """After a failure, how long the counters are not asked at all."""
-    velocity_partitions: int = Field(8, ge=1, le=256)
+    velocity_partitions: int = Field(2, ge=1, le=256)
     """Hash tags that one tenant's counters are spread over: fewer make larger script calls, more use more shards.
     Changing it starts the counters afresh, from the tenant's history."""
     counting_horizon_seconds: int = Field(300, ge=30)

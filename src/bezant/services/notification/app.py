@@ -49,7 +49,7 @@ def build(context: ServiceContext) -> ServiceParts:
             subscription_router(databases, endpoints, subscriptions, dispatcher),
             template_router(databases),
         ],
-        consumers=[Subscription(TOPICS, enqueue)],
+        consumers=[Subscription(TOPICS, enqueue, rest_factor=3.0)],
         due_work={
             DELIVERIES: dispatcher.deliver_when_due,
             PRUNING: PruneHistory(databases, settings).when_due,

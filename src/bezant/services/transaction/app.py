@@ -7,7 +7,7 @@ from uuid import UUID
 from bezant.foundation.approvals import APPROVALS, Approvals
 from bezant.foundation.idempotency import prune_keys
 from bezant.foundation.service import ServiceContext, ServiceParts
-from bezant.services.transaction.api.internal import internal_routers
+from bezant.services.transaction.api.internal import internal_routes
 from bezant.services.transaction.api.public import public_router
 from bezant.services.transaction.operations.expire_holds import expire_holds
 from bezant.services.transaction.operations.reverse_when_approved import REVERSE_TRANSFER, reversal_executor
@@ -36,7 +36,8 @@ def build(context: ServiceContext) -> ServiceParts:
         return datetime.now(UTC) + _PRUNE_EVERY
 
     return ServiceParts(
-        routers=[public_router(databases, writer, approvals), *internal_routers(databases, writer)],
+        routers=[public_router(databases, writer, approvals)],
+        internal=internal_routes(databases, writer),
         due_work={HOLD_EXPIRY: expire, KEY_RETENTION: prune, APPROVALS: execute},
         on_stop=[writer.drain],
     )

@@ -1,5 +1,6 @@
 """The events of the fraud service, made from what was written."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -40,6 +41,7 @@ def assessment_events(request: AssessmentRequest, assessment: Assessment) -> lis
         topic=FRAUD_EVENTS,
         subject=subject,
         actor=_ACTOR,
+        opens=True,
         data=FraudAssessed(
             assessment_id=assessment.assessment_id,
             payment_id=request.payment_id,
@@ -54,7 +56,9 @@ def assessment_events(request: AssessmentRequest, assessment: Assessment) -> lis
             degraded=assessment.degraded,
         ),
     )
-    return [assessed] if assessment.case_id is None else [assessed, case_opened(request, assessment)]
+    if assessment.case_id is None:
+        return [assessed]
+    return [assessed, replace(case_opened(request, assessment), opens=True)]
 
 
 def case_opened(request: AssessmentRequest, assessment: Assessment) -> Event:

@@ -1,4 +1,9 @@
-"""Judge a group of a tenant's payments: one round trip to the counters, one transaction."""
+"""Judge a group of a tenant's payments: one round trip to the counters, one statement.
+
+A payment is judged by the rule sets that this process last saw at work for the tenant. The statement that stores the
+judgement checks that they still are; if not, or if a payment was judged before, what is known is read first and the
+payment judged again.
+"""
 
 import time
 from collections.abc import Sequence
@@ -9,6 +14,7 @@ import msgspec
 
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.internal.fraud import Assessment, AssessmentRequest, Decision
+from bezant.contracts.problems import TenantUnavailable
 from bezant.foundation.failpoints import failpoint
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.fraud.domain.cases import case_origin
@@ -26,6 +32,7 @@ from bezant.services.fraud.storage.velocity_counters import VelocityCounters
 
 _encoder: Final = msgspec.json.Encoder()
 _NO_VELOCITY: Final = PaymentVelocity()
+_ATTEMPTS: Final = 4
 
 
 class _Fresh(NamedTuple):
@@ -35,6 +42,18 @@ class _Fresh(NamedTuple):
     assessment: Assessment
     features: tuple[float, ...]
     shadow: dict[str, Any] | None
+
+
+class _Rules(NamedTuple):
+    """What judges a tenant's payments: the rule set in earnest, and the one in shadow if there is one."""
+
+    active: CompiledRuleset
+    shadow: CompiledRuleset | None
+
+    @property
+    def versions(self) -> tuple[int, int | None]:
+        """The versions of both."""
+        return self.active.version, None if self.shadow is None else self.shadow.version
 
 
 class _Known(NamedTuple):
@@ -64,6 +83,7 @@ class AssessPayments:
         self._history = history
         self._model = model
         self._model_is_active = model_is_active
+        self._seen_versions: dict[UUID, tuple[int, int | None]] = {}
 
     async def __call__(self, tenant_id: UUID, requests: Sequence[AssessmentRequest]) -> list[Assessment]:
         """Judge, store and announce. Raises `TenantUnavailable` when the database does not answer."""
@@ -77,12 +97,10 @@ class AssessPayments:
         failpoint("fraud.after_counting")
         seen = None if velocities is None else velocities.of_payments
 
-        async def work(tx: TenantTransaction) -> list[Assessment]:
-            incomplete = bool(forgotten) and await has_history(tx)
-            judged = await self._judge_and_store(tx, requests, seen, incomplete=incomplete)
-            return await self._with_cases(tx, requests, judged)
-
-        assessments = await self._databases.run(tenant_id, work)
+        assessments = await self._judge_and_store(tenant_id, requests, seen, forgotten=bool(forgotten))
+        if any(_lacks_case(request, answer) for request, answer in zip(requests, assessments, strict=True)):
+            judged = assessments
+            assessments = await self._databases.run(tenant_id, lambda tx: self._with_cases(tx, requests, judged))
         failpoint("fraud.after_storing")
         DECISION_SECONDS.observe(time.perf_counter() - began)
         for assessment in assessments:
@@ -94,41 +112,68 @@ class AssessPayments:
 
     async def _judge_and_store(
         self,
-        tx: TenantTransaction,
+        tenant_id: UUID,
         requests: Sequence[AssessmentRequest],
         velocities: list[PaymentVelocity] | None,
         *,
-        incomplete: bool,
+        forgotten: bool,
     ) -> list[Assessment]:
-        found = await self._known(tx, [r.payment_id for r in requests if not r.dry_run])
-        known = found.assessments
-        rules = await self._rulesets.of_version(tx, found.version)
-        shadow = None
-        if found.shadow_version is not None:
-            shadow = await self._rulesets.of_version(tx, found.shadow_version)
-        fresh: dict[UUID, _Fresh] = {}
-        answers: list[Assessment] = []
-        for number, request in enumerate(requests):
-            if not request.dry_run and request.payment_id in known:
-                answers.append(known[request.payment_id])
-                continue
-            velocity = velocities[number] if velocities is not None else None
-            judged = self._judge(request, velocity, rules, shadow, incomplete=incomplete)
-            answers.append(judged.assessment)
-            if not request.dry_run:
-                # A second item about the same payment in the same group gets the answer of the first.
-                known[request.payment_id] = judged.assessment
-                fresh[request.payment_id] = judged
-        if not fresh:
-            return answers
-        lost = await self._store(tx, fresh)
-        if lost:
-            # Another replica judged the same payment at the same time and was first: its answer stands.
-            known = (await self._known(tx, lost)).assessments
-            answers = [
-                answer if answer.assessment_id is None else known.get(answer.payment_id, answer) for answer in answers
-            ]
-        return answers
+        known: dict[UUID, Assessment] = {}
+        rules = self._remembered(tenant_id)
+        incomplete = False
+        if rules is None or forgotten or any(request.dry_run for request in requests):
+            rules, known, incomplete = await self._read(tenant_id, requests, forgotten=forgotten)
+        for _ in range(_ATTEMPTS):
+            fresh: dict[UUID, _Fresh] = {}
+            answers: list[Assessment] = []
+            for number, request in enumerate(requests):
+                if not request.dry_run:
+                    # A second item about the same payment in the same group gets the answer of the first.
+                    stored = known.get(request.payment_id)
+                    first = fresh.get(request.payment_id)
+                    if stored is not None or first is not None:
+                        answers.append(stored if stored is not None else first.assessment)  # type: ignore[union-attr]
+                        continue
+                velocity = velocities[number] if velocities is not None else None
+                judged = self._judge(request, velocity, rules.active, rules.shadow, incomplete=incomplete)
+                answers.append(judged.assessment)
+                if not request.dry_run:
+                    fresh[request.payment_id] = judged
+            if not fresh or await self._store(tenant_id, fresh, rules):
+                return answers
+            # The rules have changed since, or payments were judged before, perhaps by another replica just now.
+            rules, known, incomplete = await self._read(tenant_id, requests, forgotten=forgotten)
+        raise TenantUnavailable(
+            "the rules of this tenant changed again and again while its payments were judged; send them again",
+            retry_after_seconds=1,
+        )
+
+    def _remembered(self, tenant_id: UUID) -> _Rules | None:
+        versions = self._seen_versions.get(tenant_id)
+        if versions is None:
+            return None
+        active = self._rulesets.cached(tenant_id, versions[0])
+        shadow = None if versions[1] is None else self._rulesets.cached(tenant_id, versions[1])
+        if active is None or (shadow is None and versions[1] is not None):
+            return None
+        return _Rules(active, shadow)
+
+    async def _read(
+        self, tenant_id: UUID, requests: Sequence[AssessmentRequest], *, forgotten: bool
+    ) -> tuple[_Rules, dict[UUID, Assessment], bool]:
+        """Return the rule sets at work, what was judged before, and whether the counters lack a part of the history."""
+
+        async def work(tx: TenantTransaction) -> tuple[_Rules, dict[UUID, Assessment], bool]:
+            found = await self._known(tx, [request.payment_id for request in requests if not request.dry_run])
+            active = await self._rulesets.of_version(tx, found.version)
+            shadow = None
+            if found.shadow_version is not None:
+                shadow = await self._rulesets.of_version(tx, found.shadow_version)
+            return _Rules(active, shadow), found.assessments, forgotten and await has_history(tx)
+
+        rules, known, incomplete = await self._databases.run(tenant_id, work)
+        self._seen_versions[tenant_id] = rules.versions
+        return rules, known, incomplete
 
     def _judge(
         self,
@@ -181,10 +226,8 @@ class AssessPayments:
         held = {
             request.payment_id: (request, msgspec.structs.replace(answer, case_id=new_id()))
             for request, answer in zip(requests, answers, strict=True)
-            if request.held_for_review and not request.dry_run and answer.case_id is None
+            if _lacks_case(request, answer)
         }
-        if not held:
-            return answers
         rows = await tx.fetch_all(
             QUERIES["open_cases_of_held"],
             {
@@ -221,16 +264,28 @@ class AssessPayments:
         }
         return _Known(rows[0][0], rows[0][1], known)
 
-    async def _store(self, tx: TenantTransaction, fresh: dict[UUID, _Fresh]) -> list[UUID]:
-        """Insert what was judged now and announce it; returns the payments that were stored by someone else."""
-        rows = [_row(tx.tenant_id, judged) for judged in fresh.values()]
-        inserted = await tx.fetch_all(QUERIES["insert_assessments"], {"rows": _encoder.encode(rows).decode()})
-        stored = {row[0] for row in inserted}
-        for payment_id, judged in fresh.items():
-            if payment_id in stored:
-                for event in assessment_events(judged.request, judged.assessment):
-                    tx.emit(event)
-        return [payment_id for payment_id in fresh if payment_id not in stored]
+    async def _store(self, tenant_id: UUID, fresh: dict[UUID, _Fresh], rules: _Rules) -> bool:
+        """Store and announce what was judged; False unless all of it was new and judged by the rules at work."""
+        version, shadow_version = rules.versions
+        rows = await self._databases.announce(
+            tenant_id,
+            QUERIES["insert_assessments"],
+            {
+                "rows": _encoder.encode([_row(tenant_id, judged) for judged in fresh.values()]).decode(),
+                "version": version,
+                "shadow_version": shadow_version,
+            },
+            [
+                (payment_id, event)
+                for payment_id, judged in fresh.items()
+                for event in assessment_events(judged.request, judged.assessment)
+            ],
+        )
+        return len([row for row in rows if row[2] is not None]) == len(fresh)
+
+
+def _lacks_case(request: AssessmentRequest, answer: Assessment) -> bool:
+    return request.held_for_review and not request.dry_run and answer.case_id is None
 
 
 def _row(tenant_id: UUID, judged: _Fresh) -> dict[str, Any]:

@@ -33,6 +33,12 @@ class ActiveRulesets:
         self._default = CompiledRuleset(DEFAULT_RULESET)
         self._compiled: OrderedDict[tuple[UUID, int], CompiledRuleset] = OrderedDict()
 
+    def cached(self, tenant_id: UUID, version: int) -> CompiledRuleset | None:
+        """Return the tenant's rule set of a version if this process has compiled it."""
+        if version == DEFAULT_RULESET.version:
+            return self._default
+        return self._compiled.get((tenant_id, version))
+
     async def of_version(self, tx: TenantTransaction, version: int) -> CompiledRuleset:
         """Return the tenant's rule set of a version that the transaction has found."""
         if version == DEFAULT_RULESET.version:

@@ -16,13 +16,19 @@ LEFT JOIN (
 ) AS known ON true
 
 -- name: insert_assessments
--- Store a group of assessments and open the cases among them; answers the payments that were not judged before.
-WITH given AS (
-  SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
+-- Store a group of assessments, open the cases among them and announce both, if the rule sets that judged them are
+-- still those that judge. Answers the versions that do, with each payment that was not judged before.
+WITH versions AS MATERIALIZED (
+  SELECT (SELECT coalesce(max(version), 1) FROM fraud.rulesets WHERE mode = 'active') AS active,
+         (SELECT r.version FROM (SELECT max(version) AS version FROM fraud.rulesets WHERE mode = 'shadow') r
+          WHERE NOT EXISTS (SELECT FROM fraud.shadow_ends e WHERE e.version = r.version)) AS shadow
+), given AS (
+  SELECT r.* FROM versions v, jsonb_to_recordset(%(rows)s::jsonb) AS r(
     assessment_id uuid, payment_id uuid, source_account_id uuid, destination_account_id uuid, amount_minor bigint,
     currency text, decision text, score smallint, reasons jsonb, ruleset_version integer, degraded boolean,
     feature_values text, created_at timestamptz, case_id uuid, case_origin text, feature_set smallint, device_digest bytea,
     ip_digest bytea, country text, shadow jsonb)
+  WHERE v.active = %(version)s AND v.shadow IS NOT DISTINCT FROM %(shadow_version)s
 ), stored AS (
   INSERT INTO fraud.assessments (assessment_id, payment_id, source_account_id, destination_account_id, amount_minor,
     currency, decision, score, reasons, ruleset_version, degraded, feature_values, created_at, feature_set, device_digest,
@@ -32,14 +38,15 @@ WITH given AS (
     ip_digest, country, shadow
   FROM given
   ON CONFLICT (payment_id) DO NOTHING
-  RETURNING assessment_id, payment_id
+  RETURNING assessment_id, payment_id AS id
 ), opened AS (
   INSERT INTO fraud.cases (case_id, assessment_id, payment_id, origin)
-  SELECT given.case_id, stored.assessment_id, stored.payment_id, given.case_origin
+  SELECT given.case_id, stored.assessment_id, stored.id, given.case_origin
   FROM stored JOIN given USING (assessment_id)
   WHERE given.case_id IS NOT NULL
 )
-SELECT payment_id FROM stored
+/* outbox of stored */
+SELECT v.active, v.shadow, s.id, (SELECT numbers FROM announced) FROM versions v LEFT JOIN stored s ON true
 
 -- name: open_cases_of_held
 -- Open cases for payments that were judged before without one; answers those that had none until now.

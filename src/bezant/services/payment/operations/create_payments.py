@@ -5,6 +5,7 @@ on the payment exists exactly once, whatever happens next. `settle_payments` doe
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ import msgspec
 import psycopg
 
 from bezant.contracts.identifiers import new_id
-from bezant.contracts.problems import IdempotencyKeyReused, TenantUnavailable
+from bezant.contracts.problems import IdempotencyKeyReused, Problem, TenantUnavailable
 from bezant.foundation.coalescing import Coalescer
 from bezant.foundation.database import is_transient
 from bezant.foundation.due_work import DueWork
@@ -30,6 +31,9 @@ from bezant.services.payment.storage.queries import QUERIES
 from bezant.services.payment.storage.rows import payment_from_row, splits_to_json
 
 STUCK = "stuck_payments"
+_CARRIED_ON_AFTER = timedelta(seconds=5)
+_log = logging.getLogger(__name__)
+_encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class PaymentCreation:
             self._settlement.settle(tenant_id, fresh) if fresh else _nothing(),
             self._answers_of(tenant_id, repeated) if repeated else _no_answers(),
         )
+        if len(settled) < len(fresh):
+            await self._carry_on_later(tenant_id)
         for payment in fresh:
             PAYMENTS.labels(status=settled.get(payment.id, payment).status.value).inc()
         answers: list[Answer | Exception] = []
@@ -121,36 +127,23 @@ class PaymentCreation:
                 answers.append(_reused() if fingerprint != order.fingerprint else answer)
         return answers
 
+    async def _carry_on_later(self, tenant_id: UUID) -> None:
+        """Let the resolver look soon: the guard's hint may be due only when it runs out."""
+        try:
+            await self._due_work.schedule(tenant_id, STUCK, datetime.now(UTC) + _CARRIED_ON_AFTER)
+        except Problem as error:
+            _log.info("payments that stay processing wait for the guard's hint: %s", error.detail)
+
     async def _claim(self, tenant_id: UUID, by_key: dict[str, PaymentOrder], first: dict[str, Payment]) -> set[UUID]:
         """Claim the keys and insert the payments whose key was free; return their ids."""
-        payments = list(first.values())
         try:
             rows = await self._databases.fetch(
                 tenant_id,
                 QUERIES["claim_and_insert"],
                 {
-                    "keys": list(first),
-                    "fingerprints": [by_key[key].fingerprint for key in first],
-                    "ids": [payment.id for payment in payments],
-                    "sources": [payment.source_account_id for payment in payments],
-                    "destinations": [payment.destination_account_id for payment in payments],
-                    "amounts": [payment.amount_minor for payment in payments],
-                    "currencies": [payment.currency for payment in payments],
-                    "captures": [payment.capture for payment in payments],
-                    "references": [payment.reference for payment in payments],
-                    "actors": [payment.actor for payment in payments],
-                    "expiries": [payment.expires_at for payment in payments],
-                    "times": [payment.created_at for payment in payments],
-                    "documents": [
-                        msgspec.json.encode(
-                            {
-                                "splits": splits_to_json(payment.splits),
-                                "metadata": payment.metadata,
-                                "context": payment.context,
-                            }
-                        ).decode()
-                        for payment in payments
-                    ],
+                    "rows": _encoder.encode(
+                        [_row(payment, by_key[key].fingerprint) for key, payment in first.items()]
+                    ).decode()
                 },
             )
         except psycopg.Error as error:
@@ -203,6 +196,44 @@ def _payment(order: PaymentOrder) -> Payment:
         created_at=now,
         updated_at=now,
         expires_at=now + timedelta(seconds=order.expires_in_seconds),
+    )
+
+
+class _Row(msgspec.Struct):
+    key: str
+    fingerprint: str
+    id: UUID
+    source: UUID
+    destination: UUID
+    amount: int
+    currency: str
+    capture: str
+    reference: str
+    actor: str
+    expiry: datetime | None
+    at: datetime
+    splits: Any
+    metadata: dict[str, str]
+    context: dict[str, Any]
+
+
+def _row(payment: Payment, fingerprint: bytes) -> _Row:
+    return _Row(
+        key=payment.idempotency_key,
+        fingerprint=f"\\x{fingerprint.hex()}",
+        id=payment.id,
+        source=payment.source_account_id,
+        destination=payment.destination_account_id,
+        amount=payment.amount_minor,
+        currency=payment.currency,
+        capture=payment.capture,
+        reference=payment.reference,
+        actor=payment.actor,
+        expiry=payment.expires_at,
+        at=payment.created_at,
+        splits=splits_to_json(payment.splits),
+        metadata=payment.metadata,
+        context=payment.context,
     )
 
 

@@ -27,6 +27,18 @@ class StuckWork:
 
     async def resolve(self, tenant_id: UUID) -> datetime | None:
         """Carry on what is stuck, and look again while there is or may be more."""
+        looked = await self._databases.fetch(
+            tenant_id, QUERIES["look_for_stuck"], {"age_seconds": self._age_seconds, "busy_seconds": GUARD_SECONDS}
+        )
+        stuck, processing, busy = looked[0]
+        if stuck:
+            await self._carry_on(tenant_id)
+            return datetime.now(UTC) + timedelta(seconds=self._age_seconds / 2)
+        await self._databases.fetch(tenant_id, QUERIES["prune_idempotency"], {"days": 7})
+        again = self._age_seconds if processing else GUARD_SECONDS
+        return datetime.now(UTC) + timedelta(seconds=again) if processing or busy else None
+
+    async def _carry_on(self, tenant_id: UUID) -> None:
         age = {"age_seconds": self._age_seconds}
 
         async def take_over(transaction: TenantTransaction) -> tuple[list[Payment], list[Action]]:
@@ -39,14 +51,6 @@ class StuckWork:
             await self._settlement.settle(tenant_id, payments)
         if actions:
             await self._finish(tenant_id, actions)
-
-        async def busy(transaction: TenantTransaction) -> bool:
-            row = await transaction.fetch_one(QUERIES["busy"], {"seconds": GUARD_SECONDS})
-            await transaction.execute(QUERIES["prune_idempotency"], {"days": 7})
-            return any(row or ())
-
-        again = self._age_seconds / 2 if payments or actions else self._age_seconds
-        return datetime.now(UTC) + timedelta(seconds=again) if await self._databases.run(tenant_id, busy) else None
 
     async def _finish(self, tenant_id: UUID, actions: list[Action]) -> None:
         async def owners(transaction: TenantTransaction) -> dict[UUID, Payment]:

@@ -17,6 +17,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -35,6 +36,7 @@ from bezant.services.payment.operations.decide import FraudChecks, Verdict, unsc
 from bezant.services.payment.storage.queries import QUERIES
 
 _log = logging.getLogger(__name__)
+_encoder = msgspec.json.Encoder()
 EXPIRY = "expiry"
 RESCORE = "rescore"
 # The first look comes twice as long after the decision; it goes on for as long as payments are processing.
@@ -170,35 +172,25 @@ class PaymentSettlement:
         return outcomes
 
     async def _record(self, tenant_id: UUID, outcomes: Sequence[Outcome]) -> dict[UUID, Payment]:
-        """Write the outcomes, the answers and the events in one transaction."""
+        """Write the outcomes, the answers and the events in one statement."""
         if not outcomes:
             return {}
         now = datetime.now(UTC)
 
         settled_as = {outcome.payment.id: _settled(outcome, now) for outcome in outcomes}
 
-        async def record(transaction: TenantTransaction) -> dict[UUID, Payment]:
-            rows = await transaction.fetch_all(
-                QUERIES["settle_payments"],
-                {
-                    "ids": list(settled_as),
-                    "attempts": [payment.attempt for payment in settled_as.values()],
-                    "statuses": [payment.status.value for payment in settled_as.values()],
-                    "reasons": [payment.reason_code for payment in settled_as.values()],
-                    "captured": [payment.captured_minor for payment in settled_as.values()],
-                    "risks": [msgspec.json.encode(payment.risk).decode() for payment in settled_as.values()],
-                    "times": [now] * len(settled_as),
-                    "keys": [payment.idempotency_key for payment in settled_as.values()],
-                    "bodies": [encode(payment_document(payment)).decode() for payment in settled_as.values()],
-                },
-            )
-            ours = {row[0] for row in rows}
-            settled = {payment_id: payment for payment_id, payment in settled_as.items() if payment_id in ours}
-            for payment in settled.values():
-                transaction.emit(payment_event(payment, actor=payment.actor))
-            return settled
-
-        settled = await self._databases.run(tenant_id, record)
+        rows = await self._databases.announce(
+            tenant_id,
+            QUERIES["settle_payments"],
+            {"rows": _encoder.encode([_row(payment) for payment in settled_as.values()]).decode()},
+            # nothing was said of a payment while it was processing: this event is its first
+            [
+                (payment.id, replace(payment_event(payment, actor=payment.actor), opens=True))
+                for payment in settled_as.values()
+            ],
+        )
+        ours = {row[0] for row in rows}
+        settled = {payment_id: payment for payment_id, payment in settled_as.items() if payment_id in ours}
         failpoint("payment.create.after_record")
         await self._watch_expiry(tenant_id, settled)
         return settled
@@ -216,6 +208,32 @@ class PaymentSettlement:
         except Problem as error:
             # The full sweep looks at every tenant's expiries as well.
             _log.info("no hint for an expiry: %s", error.detail)
+
+
+class _Row(msgspec.Struct):
+    id: UUID
+    attempt: int
+    status: str
+    reason: str | None
+    captured: int
+    risk: dict[str, Any]
+    at: datetime
+    key: str
+    body: msgspec.Raw
+
+
+def _row(payment: Payment) -> _Row:
+    return _Row(
+        id=payment.id,
+        attempt=payment.attempt,
+        status=payment.status.value,
+        reason=payment.reason_code,
+        captured=payment.captured_minor,
+        risk=payment.risk,
+        at=payment.updated_at,
+        key=payment.idempotency_key,
+        body=msgspec.Raw(encode(payment_document(payment))),
+    )
 
 
 def _settled(outcome: Outcome, now: datetime) -> Payment:

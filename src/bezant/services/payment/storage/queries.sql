@@ -5,11 +5,9 @@
 -- name: claim_and_insert
 -- Claim the idempotency keys of a group and insert the payments of those that were free, all at once.
 WITH given AS (
-  SELECT * FROM unnest(%(keys)b::text[], %(fingerprints)b::bytea[], %(ids)b::uuid[], %(sources)b::uuid[],
-    %(destinations)b::uuid[], %(amounts)b::bigint[], %(currencies)b::text[], %(captures)b::text[],
-    %(references)b::text[], %(actors)b::text[], %(expiries)b::timestamptz[], %(times)b::timestamptz[],
-    %(documents)b::text[])
-    AS t(key, fingerprint, id, source, destination, amount, currency, capture, reference, actor, expiry, at, document)
+  SELECT * FROM json_to_recordset(%(rows)s::json)
+    AS t(key text, fingerprint bytea, id uuid, source uuid, destination uuid, amount bigint, currency text, capture text,
+      reference text, actor text, expiry timestamptz, at timestamptz, splits jsonb, metadata jsonb, context jsonb)
 ), claimed AS (
   INSERT INTO payment.idempotency (key, fingerprint, resource_id)
   SELECT key, fingerprint, id FROM given ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key
@@ -17,7 +15,7 @@ WITH given AS (
 INSERT INTO payment.payments (id, source_account_id, destination_account_id, amount_minor, currency, capture,
   reference, actor, expires_at, created_at, updated_at, splits, metadata, context, idempotency_key, status)
 SELECT g.id, g.source, g.destination, g.amount, g.currency, g.capture, g.reference, g.actor, g.expiry, g.at, g.at,
-  g.document::jsonb -> 'splits', g.document::jsonb -> 'metadata', g.document::jsonb -> 'context', g.key, 'processing'
+  g.splits, g.metadata, g.context, g.key, 'processing'
 FROM given g JOIN claimed USING (key)
 RETURNING id
 
@@ -36,26 +34,27 @@ WHERE p.ctid = place.ctid AND p.status = 'processing' AND p.attempt = g.attempt 
 RETURNING p.id
 
 -- name: settle_payments
--- Write the outcome of payments that are still processing and still ours, and the answers that repetitions of
--- their keys get.
+-- Write the outcome of payments that are still processing and still ours, the answers that repetitions of their keys
+-- get, and the events.
 WITH given AS (
-  SELECT * FROM unnest(%(ids)b::uuid[], %(attempts)b::integer[], %(statuses)b::text[], %(reasons)b::text[],
-    %(captured)b::bigint[], %(risks)b::text[], %(times)b::timestamptz[], %(keys)b::text[], %(bodies)b::text[])
-    AS g(id, attempt, status, reason, captured, risk, at, key, body)
+  SELECT * FROM json_to_recordset(%(rows)s::json)
+    AS g(id uuid, attempt integer, status text, reason text, captured bigint, risk jsonb, at timestamptz, key text,
+      body json)
 ), settled AS (
   UPDATE payment.payments p SET status = g.status, reason_code = g.reason, captured_minor = g.captured,
-    risk = g.risk::jsonb, version = p.version + 1, updated_at = g.at
+    risk = g.risk, version = p.version + 1, updated_at = g.at
   FROM given g
   CROSS JOIN LATERAL (SELECT ctid FROM payment.payments WHERE id = g.id OFFSET 0) place
   WHERE p.ctid = place.ctid AND p.status = 'processing' AND p.attempt = g.attempt
   RETURNING p.id, g.key, g.body
 ), answered AS (
-  UPDATE payment.idempotency i SET response_status = 201, response_body = s.body
+  UPDATE payment.idempotency i SET response_status = 201, response_body = s.body::text
   FROM settled s
   CROSS JOIN LATERAL (SELECT ctid FROM payment.idempotency WHERE key = s.key OFFSET 0) place
   WHERE i.ctid = place.ctid AND i.response_status IS NULL
 )
-SELECT id FROM settled
+/* outbox of settled */
+SELECT id, (SELECT numbers FROM announced) FROM settled
 
 -- name: store_answers
 -- Keep the answers that repetitions of the keys get.
@@ -111,14 +110,19 @@ WHERE id IN (SELECT id FROM payment.actions
 RETURNING id, payment_id, kind, amount_minor, splits, reference, actor, created_at, idempotency_key, status,
   reason_code, attempt, finished_at
 
--- name: busy
--- Whether payments were made or changed so recently that the process behind them may still be at work.
-SELECT EXISTS (SELECT 1 FROM payment.payments WHERE status = 'processing')
-    OR EXISTS (SELECT 1 FROM payment.actions WHERE status = 'processing')
-    OR EXISTS (SELECT 1 FROM (SELECT created_at FROM payment.payments ORDER BY id DESC LIMIT 1) newest
-               WHERE created_at > clock_timestamp() - make_interval(secs => %(seconds)s))
+-- name: look_for_stuck
+-- Whether something has been processing for too long; whether anything is processing; and whether payments were made or
+-- changed so recently that the process behind them may still be at work.
+SELECT EXISTS (SELECT 1 FROM payment.payments
+               WHERE status = 'processing' AND updated_at < now() - make_interval(secs => %(age_seconds)s))
+    OR EXISTS (SELECT 1 FROM payment.actions
+               WHERE status = 'processing' AND created_at < now() - make_interval(secs => %(age_seconds)s) * attempt),
+  EXISTS (SELECT 1 FROM payment.payments WHERE status = 'processing')
+    OR EXISTS (SELECT 1 FROM payment.actions WHERE status = 'processing'),
+  EXISTS (SELECT 1 FROM (SELECT created_at FROM payment.payments ORDER BY id DESC LIMIT 1) newest
+          WHERE created_at > clock_timestamp() - make_interval(secs => %(busy_seconds)s))
     OR EXISTS (SELECT 1 FROM (SELECT created_at FROM payment.actions ORDER BY id DESC LIMIT 1) newest
-               WHERE created_at > clock_timestamp() - make_interval(secs => %(seconds)s))
+               WHERE created_at > clock_timestamp() - make_interval(secs => %(busy_seconds)s))
 
 -- name: claim_keys
 -- Claim the idempotency keys of a group of actions; returned are those that were free.

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from bezant.contracts.fleet import TENANT_SERVICES
+from bezant.foundation.control.cluster import scram_verifier
 from bezant.foundation.database import connection_parameters
 from bezant.foundation.database.migrations import migrate, tenant_migrations
 from bezant.foundation.failpoints import failpoint
@@ -104,8 +105,7 @@ class ClusterDatabases:
         """Let the role log in with this password and return its name."""
         role = role_name(tenant_id, schema, slot)
         async with await self.connect("postgres") as connection:
-            # Hashed here, as psql's \password does: neither the server nor its log ever sees the password.
-            verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+            verifier = await scram_verifier(connection, role, password)
             await connection.execute(
                 sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
             )

@@ -4,8 +4,6 @@ import asyncio
 from typing import Final
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from bezant.contracts.internal.ledger import (
     AtomicBatch,
     ClosingState,
@@ -24,7 +22,7 @@ from bezant.contracts.internal.ledger import (
     VoidPending,
 )
 from bezant.contracts.problems import Forbidden
-from bezant.foundation.internal_calls import parts_router
+from bezant.foundation.internal_calls import PartsRoute, parts_route
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.transaction.domain.book import Submitted, SubmittedBatch
 from bezant.services.transaction.operations.post_group import Posting
@@ -38,7 +36,7 @@ _PREFIX: Final = "/internal/v1/ledger"
 _CALLERS: Final = {"account", "payment"}
 
 
-def internal_routers(databases: TenantDatabases, writer: Writer) -> list[APIRouter]:
+def internal_routes(databases: TenantDatabases, writer: Writer) -> list[PartsRoute]:
     """Return the routes below `/internal/v1/ledger`, each for the services that need it alone."""
 
     async def commands(tenant_id: UUID, caller: str, items: list[LedgerCommand]) -> list[CommandResult]:
@@ -59,11 +57,11 @@ def internal_routers(databases: TenantDatabases, writer: Writer) -> list[APIRout
         return [await read_closing_state(databases, tenant_id)] * len(items)
 
     return [
-        parts_router(f"{_PREFIX}/commands", commands, item_type=LedgerCommand, callers=_CALLERS),
-        parts_router(f"{_PREFIX}/balances", balances, item_type=ReadBalance, callers=_CALLERS),
-        parts_router(f"{_PREFIX}/statement", statement, item_type=ReadStatement, callers={"account"}),
-        parts_router(f"{_PREFIX}/lookup", lookup, item_type=LookupTransfer, callers={"payment"}),
-        parts_router(f"{_PREFIX}/closing", closing, item_type=None, callers={"tenant"}),
+        parts_route(f"{_PREFIX}/commands", commands, item_type=LedgerCommand, callers=_CALLERS),
+        parts_route(f"{_PREFIX}/balances", balances, item_type=ReadBalance, callers=_CALLERS),
+        parts_route(f"{_PREFIX}/statement", statement, item_type=ReadStatement, callers={"account"}),
+        parts_route(f"{_PREFIX}/lookup", lookup, item_type=LookupTransfer, callers={"payment"}),
+        parts_route(f"{_PREFIX}/closing", closing, item_type=None, callers={"tenant"}),
     ]
 
 

@@ -13,6 +13,8 @@ def transfer_event(transfer: NewTransfer) -> Event:
         topic=TRANSFER_EVENTS,
         subject=str(transfer.pending_id or transfer.id),
         actor=transfer.actor,
+        # what resolves a hold follows it; every other transfer is an aggregate of its own
+        opens=transfer.pending_id is None,
         data=TransferRecorded(
             transfer_id=transfer.id,
             kind=transfer.kind,

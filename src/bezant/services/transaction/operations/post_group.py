@@ -15,7 +15,6 @@ from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.transaction.domain.book import Submitted, SubmittedBatch
 from bezant.services.transaction.domain.posting import decide_group
 from bezant.services.transaction.domain.reasons import Reason
-from bezant.services.transaction.events.publishes import transfer_event
 from bezant.services.transaction.storage.answers import KeyRecord, read_answers, store_answers
 from bezant.services.transaction.storage.history import StoredTransfer, stored_transfers
 from bezant.services.transaction.storage.reading import BookChanged, read_book
@@ -131,8 +130,6 @@ async def _post_in(tx: TenantTransaction, postings: Sequence[Posting]) -> Sequen
     answered = await _answer(tx, [(posting, results[id(posting)]) for posting in deciding if posting.request])
     await store_answers(tx, answered)
     records.update((record.key, record) for record in answered)
-    for transfer in decided.transfers:
-        tx.emit(transfer_event(transfer))
     return [
         Posted(results[id(posting)]) if posting.request is None else _replay(posting.request, records)
         for posting in postings

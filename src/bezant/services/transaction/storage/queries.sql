@@ -14,6 +14,23 @@ CROSS JOIN LATERAL (
   FROM ledger.accounts WHERE accounts.id = wanted.id FOR NO KEY UPDATE
 ) a
 
+-- name: lock_accounts_and_look
+-- As `lock_accounts`, with the time after each lock was taken and whether one of the named transfers existed before.
+-- One row at least, so that a group without accounts gets an answer too.
+SELECT coalesce(a.locked_at, clock_timestamp()), (SELECT EXISTS (
+    SELECT FROM unnest(%(transfer_ids)b::uuid[]) AS wanted(id)
+    CROSS JOIN LATERAL (SELECT FROM ledger.transfers WHERE transfers.id = wanted.id OFFSET 0) found)), a.*
+FROM (SELECT 1) AS one
+LEFT JOIN (
+  SELECT l.*, clock_timestamp() AS locked_at FROM unnest(%(account_ids)b::uuid[]) AS wanted(id)
+  CROSS JOIN LATERAL (
+    SELECT id, account_type, currency, normal_side, status, overdraft_limit_minor, daily_limit_minor,
+      posted_debits, posted_credits, pending_debits, pending_credits, version, limit_day, limit_day_out_minor,
+      policy_revision, policy_refusal
+    FROM ledger.accounts WHERE accounts.id = wanted.id FOR NO KEY UPDATE
+  ) l
+) a ON true
+
 -- name: read_accounts
 -- Policy and balances of accounts as they are now, without locking them.
 SELECT a.* FROM unnest(%(account_ids)b::uuid[]) AS wanted(id)
@@ -55,26 +72,27 @@ SELECT transfer_id, account_id, direction, amount_minor FROM ledger.entries
 WHERE transfer_id = ANY(%(transfer_ids)b::uuid[]) AND phase = 'posted' ORDER BY transfer_id, leg
 
 -- name: insert_transfers
--- Write transfers, before their entries.
-INSERT INTO ledger.transfers (id, kind, currency, amount_minor, line_count, pending_id, reverses_id, batch_id,
-  origin, reference, metadata, fingerprint, actor, created_at)
-SELECT id, kind, currency, amount_minor, line_count, pending_id, reverses_id, batch_id,
-  origin, reference, metadata::jsonb, fingerprint, actor, %(created_at)s
-FROM unnest(%(ids)b::uuid[], %(kinds)b::text[], %(currencies)b::text[], %(amounts)b::bigint[],
-  %(line_counts)b::smallint[], %(pending_ids)s::uuid[], %(reverses_ids)s::uuid[], %(batch_ids)s::uuid[],
-  %(origins)b::text[], %(references)b::text[], %(metadata)b::text[], %(fingerprints)b::bytea[],
-  %(actors)b::text[])
-  AS t(id, kind, currency, amount_minor, line_count, pending_id, reverses_id, batch_id,
-    origin, reference, metadata, fingerprint, actor)
-
--- name: insert_entries
--- Write lines; the trigger checks that they balance and moves the balances.
-INSERT INTO ledger.entries (transfer_id, leg, account_id, direction, phase, amount_minor, limit_day,
-  account_version, balance_after_minor, created_at)
-SELECT t.*, %(created_at)s
-FROM unnest(%(transfer_ids)b::uuid[], %(legs)b::smallint[], %(account_ids)b::uuid[], %(directions)b::text[],
-  %(phases)b::text[], %(amounts)b::bigint[], %(limit_days)s::date[], %(versions)b::bigint[],
-  %(balances)b::numeric[]) AS t
+-- Write transfers with their lines and events. The trigger checks that the lines balance and moves the balances.
+WITH given AS (
+  SELECT * FROM json_to_recordset(%(transfers)s::json)
+    AS t(id uuid, kind text, currency text, amount_minor bigint, line_count smallint, pending_id uuid, reverses_id uuid,
+      batch_id uuid, origin text, reference text, metadata jsonb, fingerprint bytea, actor text)
+), made AS (
+  INSERT INTO ledger.transfers (id, kind, currency, amount_minor, line_count, pending_id, reverses_id, batch_id,
+    origin, reference, metadata, fingerprint, actor, created_at)
+  SELECT id, kind, currency, amount_minor, line_count, pending_id, reverses_id, batch_id,
+    origin, reference, metadata, fingerprint, actor, %(created_at)s
+  FROM given
+), lines AS (
+  INSERT INTO ledger.entries (transfer_id, leg, account_id, direction, phase, amount_minor, limit_day,
+    account_version, balance_after_minor, created_at)
+  SELECT l.*, %(created_at)s
+  FROM json_to_recordset(%(lines)s::json)
+    AS l(transfer_id uuid, leg smallint, account_id uuid, direction text, phase text, amount_minor bigint,
+      limit_day date, version bigint, balance numeric)
+)
+/* outbox of given */
+SELECT numbers FROM announced
 
 -- name: insert_holds
 -- Write the state of new holds; a hold may have been resolved in the group that made it.

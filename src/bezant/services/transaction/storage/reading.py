@@ -42,12 +42,17 @@ async def read_book(tx: TenantTransaction, commands: Iterable[Submitted]) -> Boo
     if referenced:
         rows = await tx.fetch_all(QUERIES["accounts_of_transfers"], {"transfer_ids": list(referenced)})
         account_ids.update(row[0] for row in rows)
-    accounts = await lock_accounts(tx, account_ids)
-    rows = await tx.fetch_all(QUERIES["known_transfers"], {"transfer_ids": list(ids | referenced)})
-    book = Book(now=rows[0][0], accounts=accounts)
-    for row in rows:
-        if row[1] is not None:
-            book.transfers[row[1]] = _known_transfer(row[1:])
+    rows = await tx.fetch_all(
+        QUERIES["lock_accounts_and_look"], {"account_ids": sorted(account_ids), "transfer_ids": list(ids)}
+    )
+    accounts = {row[2]: ledger_account(row[2:]) for row in rows if row[2] is not None}
+    book = Book(now=max(row[0] for row in rows), accounts=accounts)
+    if referenced or rows[0][1]:
+        # Only now, under the locks. A transfer of the same id that came into being while they were waited for is
+        # refused by its primary key, and the group is read again.
+        for row in await tx.fetch_all(QUERIES["known_transfers"], {"transfer_ids": list(ids | referenced)}):
+            if row[1] is not None:
+                book.transfers[row[1]] = _known_transfer(row[1:])
     if pending_ids:
         await _read_holds(tx, book, pending_ids)
     if reversed_ids:

@@ -1,20 +1,24 @@
-"""Write what a group of commands came to: one statement for each kind of row, whatever the group's size."""
+"""Write what a group of commands came to: one statement for transfers, lines and events, whatever the group's size."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from bezant.foundation.tenancy import TenantTransaction
 from bezant.services.transaction.domain.book import Decided, Hold, NewTransfer
+from bezant.services.transaction.events.publishes import transfer_event
 from bezant.services.transaction.storage import QUERIES
 
 _encoder = msgspec.json.Encoder()
 
 
 async def write_decided(tx: TenantTransaction, decided: Decided) -> None:
-    """Insert transfers, entries and holds and update resolved holds; the database moves the balances."""
+    """Insert transfers with entries, events and holds, and update resolved holds; the database moves the balances."""
     if not decided.transfers:
         return
     await _insert_transfers(tx, decided.transfers)
-    await _insert_entries(tx, decided.transfers)
     if decided.holds_made:
         await _insert_holds(tx, decided.holds_made)
     if decided.holds_resolved:
@@ -29,44 +33,58 @@ async def write_decided(tx: TenantTransaction, decided: Decided) -> None:
         )
 
 
+class _Transfer(msgspec.Struct):
+    id: UUID
+    kind: str
+    currency: str
+    amount_minor: int
+    line_count: int
+    pending_id: UUID | None
+    reverses_id: UUID | None
+    batch_id: UUID | None
+    origin: str
+    reference: str
+    metadata: Any
+    fingerprint: str
+    actor: str
+
+
+class _Line(msgspec.Struct):
+    transfer_id: UUID
+    leg: int
+    account_id: UUID
+    direction: str
+    phase: str
+    amount_minor: int
+    limit_day: date | None
+    version: int
+    balance: str
+
+
 async def _insert_transfers(tx: TenantTransaction, transfers: list[NewTransfer]) -> None:
-    await tx.execute(
+    rows = [
+        _Transfer(
+            t.id, t.kind, t.currency, t.amount_minor, len(t.entries), t.pending_id, t.reverses_id, t.batch_id,
+            t.origin, t.reference, t.metadata, f"\\x{t.fingerprint.hex()}", t.actor,
+        )
+        for t in transfers
+    ]  # fmt: skip
+    lines = [
+        _Line(
+            e.transfer_id, e.leg, e.account_id, e.direction, e.phase, e.amount_minor, e.limit_day, e.account_version,
+            # beyond 64 bits, perhaps
+            str(e.balance_after_minor),
+        )
+        for t in transfers for e in t.entries
+    ]  # fmt: skip
+    await tx.announce(
         QUERIES["insert_transfers"],
         {
-            "ids": [t.id for t in transfers],
-            "kinds": [t.kind for t in transfers],
-            "currencies": [t.currency for t in transfers],
-            "amounts": [t.amount_minor for t in transfers],
-            "line_counts": [len(t.entries) for t in transfers],
-            "pending_ids": [t.pending_id for t in transfers],
-            "reverses_ids": [t.reverses_id for t in transfers],
-            "batch_ids": [t.batch_id for t in transfers],
-            "origins": [t.origin for t in transfers],
-            "references": [t.reference for t in transfers],
-            "metadata": [_encoder.encode(t.metadata).decode() for t in transfers],
-            "fingerprints": [t.fingerprint for t in transfers],
-            "actors": [t.actor for t in transfers],
+            "transfers": _encoder.encode(rows).decode(),
+            "lines": _encoder.encode(lines).decode(),
             "created_at": transfers[0].created_at,
         },
-    )
-
-
-async def _insert_entries(tx: TenantTransaction, transfers: list[NewTransfer]) -> None:
-    entries = [entry for transfer in transfers for entry in transfer.entries]
-    await tx.execute(
-        QUERIES["insert_entries"],
-        {
-            "transfer_ids": [e.transfer_id for e in entries],
-            "legs": [e.leg for e in entries],
-            "account_ids": [e.account_id for e in entries],
-            "directions": [e.direction for e in entries],
-            "phases": [e.phase for e in entries],
-            "amounts": [e.amount_minor for e in entries],
-            "limit_days": [e.limit_day for e in entries],
-            "versions": [e.account_version for e in entries],
-            "balances": [e.balance_after_minor for e in entries],
-            "created_at": transfers[0].created_at,
-        },
+        [(transfer.id, transfer_event(transfer)) for transfer in transfers],
     )
 
 
