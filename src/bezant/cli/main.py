@@ -25,6 +25,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "topology": "bezant.cli.topology",
     "cost": "bezant.cli.cost",
     "rehearse": "bezant.cli.rehearse",
+    "bench": "bezant.cli.bench",
     "demo": "bezant.cli.demo.command",
 }
 """Groups of commands by name: each is the `app` of its module, which is imported when the group is used."""

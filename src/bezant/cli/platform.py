@@ -2,11 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from bezant.local.options import PlatformOptions
+    from bezant.local.status import PlatformStatus
 
 DEFAULT_DATA_DIR: Final = Path(".bezant")
 
@@ -109,10 +114,40 @@ def up(
             with progress(console) as shown:
                 platform.start(detach=True, on_change=shown.show)
             console.print(f"Bezant is ready at {platform.url}. Stop it with `bezant down`.", highlight=False)
+            _warn_of_connections(options)
             return
         with progress(console) as shown:
-            asyncio.run(supervise(options, on_change=shown.show))
+            asyncio.run(supervise(options, on_change=_and_once_ready(shown.show, options)))
         console.print("Bezant has stopped.")
+
+
+def _and_once_ready(show: Callable[["PlatformStatus"], None], options: "PlatformOptions") -> Any:
+    from bezant.local.status import PlatformState  # noqa: PLC0415
+
+    warned = threading.Event()
+
+    def on_change(status: "PlatformStatus") -> None:
+        show(status)
+        if status.state is PlatformState.READY and not warned.is_set():
+            warned.set()
+            # beside the supervisor, which must not wait for a database
+            threading.Thread(target=_warn_of_connections, args=(options,), daemon=True).start()
+
+    return on_change
+
+
+def _warn_of_connections(options: "PlatformOptions") -> None:
+    from bezant.cli.console import errors  # noqa: PLC0415
+    from bezant.contracts.problems import Problem  # noqa: PLC0415
+    from bezant.local.residency import residency, warning  # noqa: PLC0415
+
+    try:
+        found = asyncio.run(residency(options))
+    except Problem as error:
+        errors.print(f"bezant: the tenants could not be counted: {error.detail}", markup=False, highlight=False)
+        return
+    if (text := warning(found)) is not None:
+        errors.print(f"bezant: {text}.", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from bezant.foundation.telemetry.metrics import CONSUMED_EVENTS, UNREADABLE_EVEN
 from bezant.foundation.telemetry.tracing import linked_span
 
 _log = logging.getLogger(__name__)
-_BATCH = 1000
+_BATCH = 5000
 _CONCURRENT_TENANTS = 8
 _POLL_SECONDS = 0.05
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -70,7 +70,9 @@ class EventConsumer:
                 if messages:
                     began = time.monotonic()
                     await self._handle(messages)
-                    await self._rest(time.monotonic() - began)
+                    if len(messages) < _BATCH:
+                        # none is left behind: what comes next may gather
+                        await self._rest(time.monotonic() - began)
         finally:
             await asyncio.to_thread(self._consumer.close)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bezant.topology.capacity.residency import Residency
 from bezant.topology.machines import database_machine
 from bezant.topology.model.data_stores import AuroraTier
 from bezant.topology.model.workloads import Service
@@ -134,11 +135,11 @@ def residency(deployment: Deployment) -> Iterator[Found]:
     """The cap of a process against the minimum of all tenants."""
     pools, tenants = deployment.topology.pools, deployment.topology.tenants
     cap = pools.process_connection_cap
-    if cap is not None and cap < pools.min_connections * tenants:
+    if cap is not None and not (found := Residency(cap, pools.min_connections, tenants)).is_kept:
         yield Found(
             "pools.process_connection_cap",
-            f"{cap // max(pools.min_connections, 1)} of {tenants} tenants fit a process",
-            (f"{cap} < {pools.min_connections} × {tenants} = {pools.min_connections * tenants}",),
+            f"{found.fitting} of {tenants} tenants fit a process",
+            (found.arithmetic,),
             "a cap of at least the minimum of all tenants",
         )
     if pools.max_connections < pools.min_connections:
