@@ -12,7 +12,8 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
 from bezant.contracts.card_numbers import refuse_card_numbers
-from bezant.contracts.problems import UnsupportedMediaType
+from bezant.contracts.json_text import UNREADABLE
+from bezant.contracts.problems import InvalidRequest
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
 from bezant.foundation.http.direct import DirectRequest, DirectRoute, documented, parse
 from bezant.foundation.idempotency import checked_key, fingerprint, fingerprint_of_document, required_key
@@ -88,8 +89,6 @@ def create_route(creation: PaymentCreation) -> DirectRoute:
     async def create(request: DirectRequest) -> Response:
         request.caller.require("payments:write")
         key = checked_key(request.headers.get(b"idempotency-key", b"").decode("latin-1"))
-        if not request.headers.get(b"content-type", b"").startswith(b"application/json"):
-            raise UnsupportedMediaType("send the payment as application/json")
         order = _order(
             parse(PaymentRequest, request.body),
             actor=request.caller.actor,
@@ -103,6 +102,14 @@ def create_route(creation: PaymentCreation) -> DirectRoute:
 
 class _SentBatch(msgspec.Struct):
     payments: list[dict[str, Any]]
+
+
+def _sent_payments(raw: bytes) -> list[dict[str, Any]]:
+    """Return the items of a batch as they were sent. Raises `InvalidRequest` for what only a lenient parser reads."""
+    try:
+        return msgspec.json.decode(raw, type=_SentBatch).payments
+    except (*UNREADABLE, RecursionError) as error:
+        raise InvalidRequest(f"body: {error}") from error
 
 
 def payment_routes(
@@ -127,7 +134,7 @@ def payment_routes(
     async def create_batch(request: Request, body: PaymentBatchRequest, caller: Writer, key: Key) -> Response:
         """Make up to 500 independent payments; each is answered as if it had been sent alone."""
         raw = await request.body()
-        sent = msgspec.json.decode(raw, type=_SentBatch).payments
+        sent = _sent_payments(raw)
 
         def order(position: int) -> PaymentOrder:
             item = body.payments[position]
