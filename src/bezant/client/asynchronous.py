@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from bezant.client.generated.asynchronous import AsyncApi
@@ -124,7 +125,9 @@ class BezantClient(AsyncApi):
     async def _attempt(self, request: PreparedRequest) -> Answer:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=self._timeout, connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=50)
+                timeout=self._timeout,
+                # names as the rest of the system knows them, whatever else is installed
+                connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=50, resolver=ThreadedResolver()),
             )
         url = URL(self._url + request.target, encoded=True)
         headers: Mapping[str, str] = request.headers
