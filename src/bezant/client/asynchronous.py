@@ -18,6 +18,7 @@ from bezant.client.requests import (
     client_headers,
     decoded,
     page_filters,
+    page_of,
     prepared,
     wait_before_next,
 )
@@ -78,10 +79,9 @@ class BezantClient(AsyncApi):
         filters = page_filters(query, more, limit=limit)
         cursor: str | None = None
         while True:
-            page = await self.send("GET", path, query=filters | {"cursor": cursor})
-            for item in page["data"]:
+            items, cursor = page_of(await self.send("GET", path, query=filters | {"cursor": cursor}))
+            for item in items:
                 yield item
-            cursor = page.get("next_cursor")
             if cursor is None:
                 return
 
