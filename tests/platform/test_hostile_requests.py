@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +11,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from .conftest import TestTenant
+from bezant.local.platform import LocalPlatform
+
+from .conftest import TestTenant, make_tenant
+
+
+@pytest.fixture(scope="module")
+async def tenant(platform: LocalPlatform, admin_key: str) -> AsyncIterator[TestTenant]:
+    """A tenant of this module's own: so many payments would look like an attack among the others' tests."""
+    made = await make_tenant(platform, admin_key)
+    yield made
+    await made.client.close()
 
 
 async def _send(tenant: TestTenant, request: bytes, *, half_closed_after: bool = False) -> tuple[int, dict[str, Any]]:
