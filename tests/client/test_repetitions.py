@@ -133,5 +133,10 @@ def test_pages_are_followed_and_filters_kept(server: Server, ask: Ask) -> None:
 
 
 def test_parameters_stay_one_segment(server: Server, ask: Ask) -> None:
-    ask(lambda client: client.idempotency.get("a/b?c"))
-    assert server.seen[0][1] == "/v1/idempotency/a%2Fb%3Fc"
+    ask(lambda client: client.email_templates.delete("a/b?c"))
+    assert server.seen[0][1] == "/v1/email-templates/a%2Fb%3Fc"
+
+
+def test_a_key_with_a_slash_is_asked_for_in_the_query(server: Server, ask: Ask) -> None:
+    ask(lambda client: client.idempotency.get("b1/0 ../a?b&c=%2F+d"))
+    assert server.seen[0][1] == "/v1/idempotency?key=b1%2F0+..%2Fa%3Fb%26c%3D%252F%2Bd"

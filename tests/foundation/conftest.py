@@ -137,6 +137,8 @@ async def stores(postgres_server: PostgresServer, spare_tenants: list[UUID]) -> 
         await stores.as_superuser(
             tenant_id,
             "WITH a AS (DELETE FROM payment.outbox), b AS (DELETE FROM payment.inbox), "
-            "c AS (DELETE FROM payment.idempotency) UPDATE payment.relay_state SET broker_generation = 0",
+            "c AS (DELETE FROM payment.idempotency), d AS (DELETE FROM account.idempotency), "
+            "e AS (DELETE FROM idempotency.keys) "
+            "UPDATE payment.relay_state SET broker_generation = 0",
         )
     spare_tenants.extend(stores.directory.tenants)

@@ -13,11 +13,12 @@ from fastapi import APIRouter, Depends, Request
 from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope, Send
 
-from bezant.contracts.problems import Conflict, Problem, TenantUnavailable
+from bezant.contracts.problems import BodyTooLarge, Conflict, Problem, TenantUnavailable
 from bezant.foundation.http import require
-from bezant.foundation.http.direct import read_body
+from bezant.foundation.http.answering import always_answered
+from bezant.foundation.http.bodies import read_body
 from bezant.foundation.http.problems import exception_response
 from bezant.foundation.idempotency import required_key
 from bezant.foundation.identity.api_keys import Caller
@@ -120,6 +121,101 @@ async def test_every_exception_is_a_problem_without_its_inside(
         assert document["holder"] == "x"
 
 
+async def _answers(api: Api, *requests: bytes) -> list[int]:
+    """Send requests one after the other on one connection; return the statuses until it is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(api.base_url.rsplit(":", 1)[1]))
+    statuses = []
+    for request in requests:
+        writer.write(request)
+        async with asyncio.timeout(10):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            await reader.readexactly(int(length.partition(b":")[2]))
+        assert b"connection: close" not in head.lower()
+        statuses.append(int(head.split()[1]))
+    writer.close()
+    return statuses
+
+
+async def test_an_unforeseen_error_leaves_the_connection_to_the_next_request(api: Api, key: str) -> None:
+    """The gateway keeps connections: one that was closed after an answer would fail an innocent request."""
+    head = f"host: x\r\nauthorization: Bearer {key}\r\n\r\n".encode()
+    ask = {what: f"GET /v1/things/{what} HTTP/1.1\r\n".encode() + head for what in ("defect", "broken", "conflict")}
+    sent = [ask[what] for what in ("defect", "conflict", "broken", "defect", "conflict")]
+    assert await _answers(api, *sent) == [500, 409, 500, 500, 409]
+
+
+async def test_an_unforeseen_error_before_any_route_is_a_problem_and_leaves_the_connection(
+    api: Api, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def defect(_authorization: str | None) -> Caller:
+        raise KeyError(PLANTED)
+
+    request = f"GET /v1/things/conflict HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n".encode()
+    with monkeypatch.context() as patched:
+        patched.setattr(api.keys, "authenticate", defect)
+        assert await _answers(api, request, request) == [500, 500]
+        status, headers, body = await _raw(api, request)
+        assert (status, _problem(body)["code"]) == (500, "internal_error")
+        assert headers[b"x-request-id"]
+    assert await _answers(api, request) == [409]
+
+
+async def test_an_answer_that_cannot_be_finished_breaks_the_connection() -> None:
+    """A client must not take half of an answer for the whole."""
+    sent: list[Message] = []
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise KeyError(PLANTED)
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with pytest.raises(KeyError):
+        await always_answered(app, {"type": "http", "method": "GET", "path": "/"}, receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 200), ("Application/JSON", 200), ("APPLICATION/JSON ; Charset=UTF-8", 200),
+        ("application/json;charset=utf-8", 200), ("application/jsonx", 415), ("application/json-seq", 415),
+        ("application/problem+json", 415), ("text/json", 415), ("text/plain", 415), ("json", 415), ("", 415),
+        ("application/json, application/json", 415),
+    ],
+)  # fmt: skip
+async def test_a_media_type_is_compared_by_its_name_alone(api: Api, key: str, content_type: str, status: int) -> None:
+    headers = {"authorization": f"Bearer {key}", "content-type": content_type}
+    body = b'{"name": "x", "size": 1}'
+    async with api.session.post(f"{api.base_url}/v1/things", data=body, headers=headers) as response:
+        assert response.status == status, await response.text()
+        assert status == 200 or _problem(await response.read())["code"] == "unsupported_media_type"
+
+
+async def test_a_body_without_a_media_type_is_refused_and_no_body_needs_none(api: Api, key: str) -> None:
+    head = f"host: x\r\nidempotency-key: a\r\nauthorization: Bearer {key}\r\n"
+    for body, expected in ((b"{}", 415), (b"", 200)):
+        request = f"POST /v1/keyed HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body
+        assert (await _raw(api, request))[0] == expected
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1"]
+)
+async def test_json_in_another_encoding_than_utf_8_is_refused(api: Api, key: str, encoding: str) -> None:
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    body = '{"name": "é", "size": 1}'.encode(encoding)
+    async with api.session.post(f"{api.base_url}/v1/things", data=body, headers=headers) as response:
+        assert response.status == 400
+        assert "RFC 8259" in _problem(await response.read())["detail"]
+
+
 async def test_what_is_wrong_with_a_body_is_named_by_place_and_not_quoted(api: Api, key: str) -> None:
     status, document = await api.call(key, "POST", "/v1/things", {"size": PLANTED, "x": PLANTED})
     assert (status, document["code"]) == (400, "invalid_request")
@@ -205,9 +301,11 @@ async def test_a_body_that_breaks_off_is_never_acted_on() -> None:
     first, last = (
         {"type": "http.request", "body": body, "more_body": more} for body, more in ((b"{}", True), (b" ", False))
     )
-    assert await read_body(arriving(first, last)) == b"{} "
+    assert await read_body(arriving(first, last), 3) == b"{} "
+    with pytest.raises(BodyTooLarge):
+        await read_body(arriving(first, last), 2)
     with pytest.raises(ClientDisconnect):
-        await read_body(arriving(first, {"type": "http.disconnect"}))
+        await read_body(arriving(first, {"type": "http.disconnect"}), 3)
 
 
 async def test_two_idempotency_keys_are_refused(api: Api, key: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from uuid import UUID
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,3 +150,62 @@ def test_other_content_is_another_request(one: object, other: object) -> None:
 def test_a_body_that_is_no_json_has_a_fingerprint_too() -> None:
     bodies = [b"", b"{", b"NaN", b'{"a": NaN}', b"[" * 100_000, b"\xff", b'"' + b"9" * 10_000 + b'"', b"9" * 10_000]
     assert len({fingerprint("POST", "/x", body) for body in bodies}) == len(bodies)
+
+
+async def _claim_as(stores: Stores, tenant: UUID, schema: str, key: str, mark: bytes = MARK) -> StoredAnswer | None:
+    async with stores.databases({"ledger": "transaction"}.get(schema, schema)).transaction(tenant) as tx:
+        return await claim_key(tx.connection, schema, key=key, request_fingerprint=mark, resource_id=new_id())
+
+
+async def test_a_key_of_one_service_is_refused_by_the_others(stores: Stores, tenant: UUID) -> None:
+    assert await _claim_as(stores, tenant, "account", "k") is None
+    with pytest.raises(IdempotencyKeyReused):
+        await _claim_as(stores, tenant, "payment", "k")
+    assert await _claim_as(stores, tenant, "account", "k") is not None, "its own request may be repeated"
+    assert await stores.as_superuser(tenant, "SELECT count(*) FROM payment.idempotency") == [(0,)]
+
+
+async def test_a_key_whose_claim_is_rolled_back_is_free_for_another_service(stores: Stores, tenant: UUID) -> None:
+    with pytest.raises(RuntimeError, match="undone"):
+        async with stores.databases("account").transaction(tenant) as tx:
+            await claim_key(tx.connection, "account", key="k", request_fingerprint=MARK, resource_id=new_id())
+            raise RuntimeError("undone")
+    assert await _claim_as(stores, tenant, "payment", "k") is None
+
+
+async def test_of_two_services_that_claim_a_key_at_once_one_has_it(stores: Stores, tenant: UUID) -> None:
+    for number in range(20):
+        claims = await asyncio.gather(
+            *(_claim_as(stores, tenant, schema, f"k{number}") for schema in ("account", "payment")),
+            return_exceptions=True,
+        )
+        won = [each for each in claims if each is None]
+        refused = [each for each in claims if isinstance(each, IdempotencyKeyReused)]
+        assert (len(won), len(refused)) == (1, 1), claims
+
+
+async def test_a_key_is_free_for_every_service_after_its_retention(stores: Stores, tenant: UUID) -> None:
+    await _claim_as(stores, tenant, "account", "old")
+    await stores.as_superuser(tenant, "UPDATE account.idempotency SET created_at = now() - interval '8 days'")
+    async with stores.databases("account").transaction(tenant) as tx:
+        await prune_keys(tx.connection, "account")
+    assert await stores.as_superuser(tenant, "SELECT * FROM idempotency.keys") == []
+    assert await _claim_as(stores, tenant, "payment", "old") is None
+
+
+async def test_a_key_that_another_version_forgot_may_be_used_by_its_service_again(stores: Stores, tenant: UUID) -> None:
+    """An older version prunes its records and does not know the list of keys."""
+    await _claim_as(stores, tenant, "account", "k")
+    await stores.as_superuser(tenant, "DELETE FROM account.idempotency")
+    assert await _claim_as(stores, tenant, "account", "k", fingerprint("POST", "/v1/others", b"{}")) is None
+
+
+async def test_services_see_no_record_of_another_but_one_key_at_a_time(stores: Stores, tenant: UUID) -> None:
+    await _claim_as(stores, tenant, "account", "k")
+    record = "SELECT owner FROM idempotency.record_of('k')"
+    async with stores.databases("payment").transaction(tenant) as tx:
+        assert await tx.fetch_all(record) == [("account",)]
+    for service, statement in (("payment", "SELECT * FROM account.idempotency"), ("account", record)):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            async with stores.databases(service).transaction(tenant) as tx:
+                await tx.fetch_all(statement)

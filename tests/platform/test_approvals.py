@@ -104,6 +104,29 @@ async def test_a_reversal_waits_for_somebody_else_and_happens_once(careful: Care
         await careful.ana.post(f"/v1/transfers/{asked['id']}/reverse")
 
 
+async def test_the_key_of_what_waits_for_approval_names_nothing_else(careful: Careful) -> None:
+    tenant = careful.tenant
+    order = {
+        "debit_account_id": tenant.accounts["bank"], "credit_account_id": tenant.accounts["bob"],
+        "amount": {"amount_minor": 5, "currency": "USD"},
+    }  # fmt: skip
+    transfer = await careful.ana.post("/v1/transfers", order, key="moved")
+    path = f"/v1/transfers/{transfer['id']}/reverse"
+    account = {"name": "x", "type": "customer", "currency": "USD"}
+    status, asked = await careful.as_ana("POST", path, {}, key="asked")
+    assert status == 202
+    for other, body in (("/v1/accounts", account), ("/v1/transfers", order), (path, {"reference": "other"})):
+        refused, problem = await careful.as_ana("POST", other, body, key="asked")
+        assert (refused, problem["code"]) == (422, "idempotency_key_reused"), other
+    assert (await careful.as_ana("POST", path, {}, key="asked")) == (202, asked)
+    record = await careful.ana.idempotency.get("asked")
+    assert (record["resource"], record["response_status"], record["resource_id"]) == ("transfers", 202, transfer["id"])
+    await careful.ana.post("/v1/accounts", account, key="opened")
+    for used in ("moved", "opened"):
+        refused, problem = await careful.as_ana("POST", path, {}, key=used)
+        assert (refused, problem["code"]) == (422, "idempotency_key_reused"), used
+
+
 async def test_raising_limits_waits_and_lowering_them_does_not(careful: Careful) -> None:
     tenant = careful.tenant
     path = f"/v1/accounts/{tenant.accounts['alice']}"

@@ -2,14 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
+from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from .conftest import TestTenant
+from bezant.local.platform import LocalPlatform
+
+from .conftest import TestTenant, make_tenant
+
+
+@pytest.fixture(scope="module")
+async def tenant(platform: LocalPlatform, admin_key: str) -> AsyncIterator[TestTenant]:
+    """A tenant of this module's own: so many payments would look like an attack among the others' tests."""
+    made = await make_tenant(platform, admin_key)
+    yield made
+    await made.client.close()
 
 
 async def _send(tenant: TestTenant, request: bytes, *, half_closed_after: bool = False) -> tuple[int, dict[str, Any]]:
@@ -132,6 +144,37 @@ async def test_a_body_that_breaks_off_after_valid_json_is_not_acted_on(
 async def test_json_that_is_none_or_too_much_is_a_400(tenant: TestTenant, path: str, body: bytes) -> None:
     status, problem = await _send(tenant, _request(tenant, f"POST {path} HTTP/1.1", body=body))
     assert (status, problem["code"]) == (400, "invalid_request")
+
+
+_DOCUMENT = json.loads(resources.files("bezant.contracts").joinpath("openapi.json").read_text("utf-8"))
+_WITH_A_BODY = sorted(
+    f"{method.upper()} {re.sub('{[^}]*}', str(UUID(int=7)), path)}"
+    for path, operations in _DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+    if "requestBody" in operation
+)
+
+
+@pytest.mark.parametrize("operation", _WITH_A_BODY)
+async def test_every_route_reads_json_in_utf_8_alone(tenant: TestTenant, order: bytes, operation: str) -> None:
+    line = f"{operation} HTTP/1.1"
+    text = json.dumps({"payments": [json.loads(order)]} if "batch" in operation else json.loads(order))
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-32"):
+        status, problem = await _send(tenant, _request(tenant, line, body=text.encode(encoding)))
+        assert (status, problem["code"]) == (400, "invalid_request"), encoding
+        assert (await _send(tenant, _request(tenant, PAY, body=order)))[0] == 201, "an innocent neighbour"
+
+
+@pytest.mark.parametrize("operation", _WITH_A_BODY)
+async def test_every_route_compares_media_types_by_their_names(
+    tenant: TestTenant, order: bytes, operation: str
+) -> None:
+    request = _request(tenant, f"{operation} HTTP/1.1", body=order)
+    for given, refused in (("Application/JSON", False), ("application/jsonx", True), ("text/plain", True)):
+        sent = request.replace(b"content-type: application/json", f"content-type: {given}".encode())
+        status, _ = await _send(tenant, sent)
+        assert (status == 415) == refused, (given, status)
+        assert status < 500
 
 
 async def test_cursors_of_other_lists_and_of_nobody_are_refused(tenant: TestTenant) -> None:

@@ -25,7 +25,7 @@ from bezant.contracts.identifiers import new_id
 from bezant.contracts.problems import NotFound
 from bezant.foundation.approvals import Approvals
 from bezant.foundation.control.directory import Endpoint, TenantRecord
-from bezant.foundation.database.migrations import migrate, migrations_of
+from bezant.foundation.database.migrations import migrate, migrations_of, shared_migrations
 from bezant.foundation.secrets import SecretMissing, platform_secret_name
 from bezant.foundation.secrets.names import tenant_secret
 from bezant.foundation.settings import Settings
@@ -122,6 +122,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 async def _migrate(server: PostgresServer) -> None:
     async with await psycopg.AsyncConnection.connect(server.dsn("template_services")) as connection:
+        await migrate(connection, shared_migrations())
         for service in MIGRATED:
             await migrate(connection, migrations_of(service, f"bezant.services.{service}.storage.migrations"))
 

@@ -21,7 +21,7 @@ from bezant.contracts.internal.ledger import (
     two_legs,
 )
 from bezant.foundation.control.directory import Endpoint, TenantRecord
-from bezant.foundation.database.migrations import migrate, migrations_of
+from bezant.foundation.database.migrations import migrate, migrations_of, shared_migrations
 from bezant.foundation.secrets.names import tenant_secret
 from bezant.foundation.settings import Settings
 from bezant.foundation.tenancy import TenantDatabases
@@ -57,6 +57,7 @@ def server(postgres_server: PostgresServer) -> Server:
 
 async def _migrate(server: Server) -> None:
     async with await psycopg.AsyncConnection.connect(server.dsn("template_ledger")) as connection:
+        await migrate(connection, shared_migrations())
         for service in ("transaction", "account"):
             await migrate(connection, migrations_of(service, f"bezant.services.{service}.storage.migrations"))
 

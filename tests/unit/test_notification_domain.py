@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -31,7 +32,7 @@ from bezant.services.notification.domain.signatures import (
     new_secret,
     sign,
 )
-from bezant.services.notification.domain.targets import check_url, is_allowed_address, networks_of
+from bezant.services.notification.domain.targets import check_url, is_allowed_address, kept_form, networks_of
 from bezant.services.notification.domain.templates import Template, check_template, default_template, render
 
 LOOPBACK = networks_of("127.0.0.0/8, ::1/128")
@@ -131,6 +132,34 @@ def test_public_https_targets_are_allowed(url: str) -> None:
         "https://[fd00:ec2::254]/",
         "https://[2001:0:a00:1::]/",
         "https://[64:ff9b:1::a00:1]/",
+        "https://[2001:db8::1]/",
+        "https://[3fff::1]/",
+        "https://[100::1]/",
+        "https://[5f00::1]/",
+        "https://[::ffff:0:a9fe:a9fe]/",
+        "https://[::ffff:0:10.0.0.1]/",
+        "https://[0:0:0:0:0:ffff:a9fe:a9fe]/",
+        "https://[2606:4700::5efe:169.254.169.254]/",
+        "https://[2606:4700::200:5efe:10.0.0.1]/",
+        "https://0251.0376.0251.0376/",
+        "https://0xa9fea9fe/",
+        "https://2852039166./",
+        "https://%31%36%39.254.169.254/",
+        "https://１６９。254．169｡254/",
+        "https://ⓛocalhost/",
+        "https://loc%61lhost/",
+        "https://x.INTERN%41L/",
+        "https://[fe80::1%25eth0]/",
+        "https://1.2.3.4.5/",
+        "https://example.0x7f/",
+        "https://exa%00mple.com/",
+        "https://exa mple.com/",
+        "https://exa%20mple.com/",
+        "https:example.com/",
+        "https:/example.com/",
+        "https:\\\\example.com/",
+        "https://example.com\\@169.254.169.254/",
+        "https://@example.com:x/",
         "https://postgres/",
         "https://ledger.bezant.svc.cluster.local/",
         "https://example.com/" + "x" * 2_000,
@@ -141,10 +170,47 @@ def test_other_targets_are_refused(url: str) -> None:
         check_url(url, allow_http=False)
 
 
+@pytest.mark.parametrize(
+    ("given", "url", "host"),
+    [
+        ("https://ex%61mple.com", "https://example.com/", "example.com"),
+        ("HTTPS://EXAMPLE.com:443/Hooks", "https://example.com/Hooks", "example.com"),
+        ("https://例え.jp/x", "https://xn--r8jz45g.jp/x", "xn--r8jz45g.jp"),
+        ("https://０x08080808/", "https://8.8.8.8/", "8.8.8.8"),
+        ("https://[2606:4700:0:0::1111]/", "https://[2606:4700::1111]/", "2606:4700::1111"),
+        ("https://example.com/a/../b?c=d e".replace(" ", "%20"), "https://example.com/b?c=d%20e", "example.com"),
+    ],
+)
+def test_a_target_is_read_by_the_url_standard_and_kept_in_its_normal_form(given: str, url: str, host: str) -> None:
+    target = check_url(given, allow_http=False)
+    assert (target.url, target.host) == (url, host)
+    assert kept_form(given, target) == url
+
+
+@pytest.mark.parametrize("url", ["https://example.com", "https://example.com/", "https://example.com/hooks?x=1"])
+def test_a_target_in_its_normal_form_is_kept_as_it_was_given(url: str) -> None:
+    assert kept_form(url, check_url(url, allow_http=False)) == url
+
+
+@given(st.ip_addresses(v=4))
+def test_an_ipv4_address_is_judged_alike_however_ipv6_writes_it(address: IPv4Address) -> None:
+    inner = int(address)
+    written = [
+        IPv6Address(prefix + inner) for prefix in (0, 0xFFFF << 32, 0xFFFF << 48, int(IPv6Address("64:ff9b::")))
+    ] + [IPv6Address((0x2002 << 112) | (inner << 80) | 1)]
+    assert {is_allowed_address(str(each)) for each in written} == {is_allowed_address(str(address))}
+
+
+@given(st.ip_addresses(v=6))
+def test_only_addresses_that_everyone_can_reach_are_allowed(address: IPv6Address) -> None:
+    if is_allowed_address(str(address)):
+        assert address in ip_network("2000::/3") or is_allowed_address(str(IPv4Address(int(address) & 0xFFFFFFFF)))
+
+
 def test_a_laptop_may_allow_http_to_itself() -> None:
     check_url("http://127.0.0.1:9000/hooks", allow_http=True, allowed=LOOPBACK)
     check_url("http://localhost:9000/hooks", allow_http=True, allowed=LOOPBACK)
-    for refused in ("https://10.0.0.8/", "https://169.254.169.254/", "https://[fd00::1]/", "https://127.1/"):
+    for refused in ("https://10.0.0.8/", "https://169.254.169.254/", "https://[fd00::1]/", "https://0xa000008/"):
         with pytest.raises(EndpointUrlRefused):
             check_url(refused, allow_http=True, allowed=LOOPBACK)
     with pytest.raises(EndpointUrlRefused):

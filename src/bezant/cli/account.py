@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, rows, show, speak
+from bezant.cli.session import AsJson, DataDir, Tenant, Url, connection, facts, rows, show, speak
 from bezant.client import BezantClient
 from bezant.contracts.money import format_amount
 
@@ -25,7 +25,7 @@ def open_account(
     currency: Annotated[str, typer.Option(help="Its currency.")] = "USD",
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Open an account."""
@@ -34,7 +34,7 @@ def open_account(
         return await client.accounts.create({"name": name, "type": kind, "currency": currency})
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda made: facts(
             "Account", {part: made[part] for part in ("id", "name", "type", "currency", "status")}
@@ -44,7 +44,7 @@ def open_account(
 
 @app.command("list")
 def list_accounts(
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False
 ) -> None:
     """List accounts."""
 
@@ -53,7 +53,7 @@ def list_accounts(
 
     parts = ["name", "type", "currency", "status", "id"]
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows("Accounts", parts, [[account[part] for part in parts] for account in found]),
     )
@@ -64,7 +64,7 @@ def balance(
     account_id: AccountId,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what is posted, available and pending."""
@@ -73,7 +73,7 @@ def balance(
         return await client.accounts.get_balance(account_id)
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: facts(
             "Balance", {part: _money(found[part]) for part in ("posted", "available", "pending", "overdraft_limit")}
@@ -87,7 +87,7 @@ def statement(
     limit: Annotated[int, typer.Option(help="How many entries.")] = 50,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the account's entries with the balance after each."""
@@ -96,7 +96,7 @@ def statement(
         return await client.accounts.get_statement(account_id, limit=limit)
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             f"Opening {_money(found['opening_balance'])}, closing {_money(found['closing_balance'])}",
@@ -110,17 +110,19 @@ def statement(
     )  # fmt: skip
 
 
-def _set_status(account_id: str, what: str, *, tenant: str | None, data_dir: Any, url: str, as_json: bool) -> None:
+def _set_status(
+    account_id: str, what: str, *, tenant: str | None, data_dir: Any, url: str | None, as_json: bool
+) -> None:
     async def work(client: BezantClient) -> Any:
         return await client.post(f"/v1/accounts/{account_id}/{what}")
 
-    answer = speak(url, key_of(data_dir, tenant), work)
+    answer = speak(connection(data_dir, url, tenant, as_json=as_json), work)
     show(answer, as_json=as_json, table=lambda found: facts("Account", {"id": found["id"], "status": found["status"]}))
 
 
 @app.command()
 def freeze(
-    account_id: AccountId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL,
+    account_id: AccountId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Freeze an account; enforced when this returns."""
@@ -129,7 +131,7 @@ def freeze(
 
 @app.command()
 def unfreeze(
-    account_id: AccountId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL,
+    account_id: AccountId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Unfreeze an account."""

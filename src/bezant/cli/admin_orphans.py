@@ -1,7 +1,6 @@
 """`bezant admin orphans`: what was made for tenants, belongs to none and is paid for."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 
 import msgspec
@@ -10,7 +9,7 @@ from botocore.exceptions import BotoCoreError
 from psycopg import Error as DatabaseError
 from rich.table import Table
 
-from bezant.cli.console import console, errors
+from bezant.cli.console import console, errors, write_json
 from bezant.contracts.problems import Problem
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.secrets import SecretMissing, SecretStoreUnavailable, open_secret_store
@@ -30,7 +29,7 @@ def list_orphans(settings: Settings, *, as_json: bool, check: bool) -> None:
     except (SecretMissing, SecretStoreUnavailable, DatabaseError, BotoCoreError, RuntimeError, ValueError) as error:
         _fail(str(error))
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(_document(orphans)), indent=2) + b"\n")
+        write_json(msgspec.json.format(msgspec.json.encode(_document(orphans)), indent=2).decode())
     elif orphans:
         console.print(_table(orphans))
         console.print(_sentence(orphans))
@@ -57,7 +56,7 @@ async def look_for_orphans(settings: Settings) -> list[Orphan]:
 
 
 def _fail(message: str) -> None:
-    errors.print(f"bezant: orphans cannot be looked for: {message}", style="red", markup=False, soft_wrap=True)
+    errors.print(f"bezant: orphans cannot be looked for: {message}", style="red", soft_wrap=True)
     raise typer.Exit(1)
 
 

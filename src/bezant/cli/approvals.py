@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, rows, show, speak
+from bezant.cli.session import AsJson, DataDir, Tenant, Url, connection, facts, rows, show, speak
 from bezant.client import BezantClient
 
 app = typer.Typer(help="What waits for a second person.", no_args_is_help=True)
@@ -18,7 +18,7 @@ def list_approvals(
     status: Annotated[str | None, typer.Option(help="pending, executed, failed, rejected, ...")] = "pending",
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """List what was asked for; what is pending unless another status is given."""
@@ -27,7 +27,7 @@ def list_approvals(
         return [approval async for approval in client.pages("/v1/approvals", status=status)]
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             "Approvals",
@@ -40,11 +40,11 @@ def list_approvals(
     )
 
 
-def _decide(approval_id: str, how: str, note: str, tenant: str | None, data_dir: Any, url: str) -> None:
+def _decide(approval_id: str, how: str, note: str, tenant: str | None, data_dir: Any, url: str | None) -> None:
     def work(client: BezantClient) -> Any:
         return client.post(f"/v1/approvals/{approval_id}/{how}", {"note": note})
 
-    decided = speak(url, key_of(data_dir, tenant), work)
+    decided = speak(connection(data_dir, url, tenant), work)
     show(
         decided, as_json=False, table=lambda one: facts(one["action"], {"status": one["status"], "of": one["subject"]})
     )
@@ -56,7 +56,7 @@ def approve(
     note: Note = "",
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Approve what somebody else asked for; it is done within seconds."""
     _decide(approval_id, "approve", note, tenant, data_dir, url)
@@ -68,7 +68,7 @@ def reject(
     note: Note = "",
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Reject what somebody else asked for."""
     _decide(approval_id, "reject", note, tenant, data_dir, url)
@@ -80,7 +80,7 @@ def withdraw(
     note: Note = "",
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Withdraw what you asked for yourself."""
     _decide(approval_id, "withdraw", note, tenant, data_dir, url)

@@ -8,14 +8,26 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import aiohttp
 import msgspec
 import typer
 
 from bezant.cli.audit_witness import WitnessReport, cosign_head
 from bezant.cli.console import errors
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, show, speak
+from bezant.cli.session import (
+    AsJson,
+    Connection,
+    DataDir,
+    Tenant,
+    Url,
+    attend,
+    connection,
+    facts,
+    gateway_of,
+    key_of,
+    show,
+    speak,
+)
 from bezant.client import ApiProblem, BezantClient
 from bezant.services.audit.outside_verification import ExportRefused, download_export
 from bezant.verifier import audit_log
@@ -45,14 +57,14 @@ def verify(
     witnesses: Witnesses = None,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Export the log and give it to the stand-alone verifier. Exit code 1 names the first difference."""
     with tempfile.TemporaryDirectory(prefix="bezant-audit-") as directory:
         if file is None:
             file = Path(directory) / "log.jsonl"
-            _download(url, key_of(data_dir, tenant), file)
+            _download(connection(data_dir, url, tenant, as_json=as_json), file)
         options = [*_option("--head", head_file), *_option("--public-key", public_key)]
         _verifier("export", file, [*options, *_witness_options(witnesses)], as_json=as_json)
 
@@ -64,10 +76,10 @@ def export(
     disclose: Annotated[bool, typer.Option(help="With personal values, as far as they are held.")] = True,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Write the log into a file that `bezant audit verify --file` and the stand-alone verifier read."""
-    digest = _download(url, key_of(data_dir, tenant), file, start=start, disclose=disclose)
+    digest = _download(connection(data_dir, url, tenant), file, start=start, disclose=disclose)
     typer.echo(f"{digest}  {file}")
 
 
@@ -80,7 +92,7 @@ def receipt(
     witnesses: Witnesses = None,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a payment's receipt and verify it with the stand-alone verifier."""
@@ -97,7 +109,7 @@ def receipt(
                 await client.payments.get(payment_id)
             await asyncio.sleep(0.2)
 
-    document = speak(url, key_of(data_dir, tenant), work)
+    document = speak(connection(data_dir, url, tenant, as_json=as_json), work)
     with tempfile.TemporaryDirectory(prefix="bezant-audit-") as directory:
         file = file or Path(directory) / "receipt.json"
         file.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
@@ -119,18 +131,18 @@ def witness(
     show_key: Annotated[bool, typer.Option("--show-key", help="Only print the verifier key.")] = False,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Co-sign the log's head if it extends the one co-signed last. Exit code 1 when it does not.
 
     Run it from a machine of your own, with a schedule of your own.
     """
-    api_key = None if show_key else key_of(data_dir, tenant)
+    to = Connection(gateway_of(data_dir, url), None if show_key else key_of(data_dir, tenant), as_json)
     try:
-        report = asyncio.run(cosign_head(url, api_key, state, name))
+        report = attend(to, lambda: cosign_head(to.url, to.api_key, state, name))
     except VerificationFailed as failed:
-        errors.print(f"bezant: the head is not co-signed: {failed.reason}", style="red", markup=False, soft_wrap=True)
+        errors.print(f"bezant: the head is not co-signed: {failed.reason}", style="red", soft_wrap=True)
         raise typer.Exit(1) from failed
     if show_key:
         typer.echo(report.witness)
@@ -155,16 +167,12 @@ def _witness_options(witnesses: list[str] | None) -> list[str]:
     return [word for each in witnesses or [] for word in ("--witness", each)]
 
 
-def _download(url: str, api_key: str, file: Path, *, start: int = 0, disclose: bool = True) -> str:
-    try:
-        with file.open("wb") as target:
-            return asyncio.run(download_export(url, api_key, target, start=start, disclose=disclose))
-    except ExportRefused as refused:
-        errors.print(f"bezant: the log was not exported: {refused}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from refused
-    except aiohttp.ClientError as error:
-        errors.print(f"bezant: {url} does not answer ({type(error).__name__})", style="red", markup=False)
-        raise typer.Exit(3) from error
+def _download(to: Connection, file: Path, *, start: int = 0, disclose: bool = True) -> str:
+    with file.open("wb") as target:
+        try:
+            return attend(to, lambda: download_export(to.url, to.api_key or "", target, start=start, disclose=disclose))
+        except ExportRefused as refused:
+            to.fail("export_refused", f"the log was not exported: {refused}", 1)
 
 
 def _verifier(command: str, file: Path, options: list[str], *, as_json: bool) -> None:

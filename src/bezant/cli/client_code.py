@@ -115,6 +115,7 @@ class _Operation:
     path: str
     description: str
     path_parameters: list[str]
+    required_query: dict[str, str]
     query: dict[str, str]
     body: str | None
     body_required: bool
@@ -144,23 +145,34 @@ def _operation(method: str, path: str, described: dict[str, Any], document: dict
     parameters = described.get("parameters", [])
     content = described.get("requestBody", {}).get("content", {}).get("application/json")
     answer, item = _answer(described, document)
+    in_path = [one["name"] for one in parameters if one["in"] == "path"]
+    required_query = _query(parameters, required=True)
+    if "x-bezant-query-form" in described:
+        # the same operation, with its parameter in the query: there it may hold what no path can carry
+        path, in_path, required_query = described["x-bezant-query-form"], [], dict.fromkeys(in_path, "str")
+        described = document["paths"][path][method.lower()]
     return _Operation(
         resource=resource,
         name=name + "_" if keyword.iskeyword(name) else name,
         method=method,
         path=path,
         description=described.get("description") or described.get("summary", ""),
-        path_parameters=[one["name"] for one in parameters if one["in"] == "path"],
-        query={
-            one["name"]: annotation(one["schema"], "models.").removesuffix(" | None")
-            for one in parameters
-            if one["in"] == "query"
-        },
+        path_parameters=in_path,
+        required_query=required_query,
+        query=_query(parameters, required=False),
         body=None if content is None else annotation(content["schema"], "models."),
         body_required=bool(described.get("requestBody", {}).get("required")),
         answer=answer,
         item=item,
     )
+
+
+def _query(parameters: list[dict[str, Any]], *, required: bool) -> dict[str, str]:
+    return {
+        one["name"]: annotation(one["schema"], "models.").removesuffix(" | None")
+        for one in parameters
+        if one["in"] == "query" and one.get("required", False) == required
+    }
 
 
 def _answer(described: dict[str, Any], document: dict[str, Any]) -> tuple[str, str | None]:
@@ -213,6 +225,7 @@ def _method(operation: _Operation, flavour: _Flavour) -> Iterator[str]:
             if operation.body_required
             else f"body: {operation.body.removesuffix(' | None')} | None = None"
         )
+    positional += [f"{_python_name(name)}: {kind}" for name, kind in operation.required_query.items()]
     named = [f"{_python_name(name)}: {kind} | None = None" for name, kind in operation.query.items()]
     if operation.method == "POST":
         named.append("idempotency_key: str | None = None")
@@ -220,8 +233,8 @@ def _method(operation: _Operation, flavour: _Flavour) -> Iterator[str]:
     call = [f'"{operation.method}"', _path(operation)]
     if operation.body is not None:
         call.append("body=body")
-    if operation.query:
-        inner = ", ".join(f'"{name}": {_python_name(name)}' for name in operation.query)
+    if asked := operation.required_query | operation.query:
+        inner = ", ".join(f'"{name}": {_python_name(name)}' for name in asked)
         call.append(f"query={{{inner}}}")
     if operation.method == "POST":
         call.append("idempotency_key=idempotency_key")

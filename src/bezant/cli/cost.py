@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from bezant.cli.console import console
+from bezant.cli.console import console, write_json
 from bezant.cli.topology_model import Model, load, reported_topology, write_text
 from bezant.topology.cost.bill import Bill, Discounts, make_bill
 from bezant.topology.cost.comparison import ComparedLine, Comparison, compare, range_document
@@ -57,7 +57,7 @@ def cost(
 
         write_text(draw_cost(comparison), svg, quiet=as_json or as_csv)
     if as_json:
-        sys.stdout.write(json.dumps(_document(comparison, assumed), indent=2, ensure_ascii=False) + "\n")
+        write_json(json.dumps(_document(comparison, assumed), indent=2, ensure_ascii=False))
     elif as_csv:
         sys.stdout.write(_csv(bill))
     else:
@@ -90,12 +90,10 @@ def _print(comparison: Comparison, assumed: dict[str, Any]) -> None:
         table.add_column(column, justify="right", overflow="fold", ratio=2)
     for section in comparison.sections:
         for line in section.lines:
-            table.add_row("  " + escape(line.item), *_cells(line))
-        table.add_row(
-            f"[bold]{section.section}[/]", *(f"[bold]{cell}[/]" if cell else "" for cell in _cells(section.total))
-        )
+            table.add_row("  " + line.item, *_cells(line))
+        table.add_row(section.section, *_cells(section.total), style="bold")
         table.add_section()
-    table.add_row("[bold]Total[/]", *(f"[bold]{cell}[/]" for cell in _cells(comparison.total)))
+    table.add_row("Total", *_cells(comparison.total), style="bold")
     _per(table, comparison)
     console.print(table)
     _unknown(comparison.drawn)
@@ -106,11 +104,11 @@ def _print(comparison: Comparison, assumed: dict[str, Any]) -> None:
         console.print(
             f"{share:.0f} % of {chosen.model} rests on prices of low confidence", style="dim", highlight=False
         )
-    console.print("\n[bold]What does not add up in the stated bill[/]")
+    console.print("\nWhat does not add up in the stated bill", style="bold")
     for finding in _findings():
-        console.print(f"  [red]{finding.rule}[/] {escape(finding.summary)}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble("  ", (finding.rule, "red"), f" {finding.summary}"), soft_wrap=True)
         for sentence in finding.arithmetic:
-            console.print(f"      {sentence}", style="dim", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"      {sentence}", style="dim", highlight=False, soft_wrap=True)
 
 
 def _per(table: Table, comparison: Comparison) -> None:
@@ -126,13 +124,13 @@ def _per(table: Table, comparison: Comparison) -> None:
     )  # fmt: skip
 
 
-def _cells(line: ComparedLine) -> tuple[str, str, str, str]:
+def _cells(line: ComparedLine) -> tuple[str, str | Text, str, str]:
     stated = "" if line.stated is None else _money(line.stated)
-    if line.arithmetic is None:
-        arithmetic = "" if line.stated is None else "[dim]none given[/]"
-    else:
-        arithmetic = _money(line.arithmetic)
-        arithmetic = f"[red]{arithmetic}[/]" if line.differs else arithmetic
+    arithmetic = Text()
+    if line.arithmetic is not None:
+        arithmetic = Text(_money(line.arithmetic), "red" if line.differs else "")
+    elif line.stated is not None:
+        arithmetic = Text("none given", "dim")
     drawn = "" if line.drawn is None else line.drawn.text()
     chosen = "" if line.chosen is None else line.chosen.text()
     return stated, arithmetic, drawn, chosen
@@ -152,7 +150,6 @@ def _unknown(bill: Bill) -> None:
         console.print(
             f"{bill.model}: not known, and in no sum: {names}",
             style="yellow",
-            markup=False,
             highlight=False,
             soft_wrap=True,
         )

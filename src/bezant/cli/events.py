@@ -8,7 +8,7 @@ import msgspec
 import typer
 from confluent_kafka import Consumer
 
-from bezant.cli.console import console
+from bezant.cli.console import console, write_json
 from bezant.cli.platform import DEFAULT_DATA_DIR, DataDir
 from bezant.cli.session import AsJson
 from bezant.contracts.events import AGGREGATE_TOPICS, BROADCAST_TOPICS, ReceivedEvent, decode_event
@@ -67,13 +67,12 @@ def tail(
 
 def _show(event: ReceivedEvent, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(event.raw.decode() + "\n")
+        write_json(event.raw.decode())
         sys.stdout.flush()
         return
     data = msgspec.json.encode(event.data).decode()
     console.print(
         f"{event.time:%H:%M:%S.%f} {event.type:<28} {event.subject} {data}",
-        markup=False,
         highlight=False,
         soft_wrap=True,
     )

@@ -8,7 +8,7 @@ import yaml
 
 from bezant.cli import fraud_cases
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, rows, show, speak
+from bezant.cli.session import AsJson, DataDir, Tenant, Url, connection, facts, rows, show, speak
 from bezant.client import BezantClient
 from bezant.contracts.money import format_amount
 
@@ -39,7 +39,7 @@ def _read(file: Path) -> dict[str, Any]:
 @app.command("rules")
 def show_rules(
     version: Annotated[int | None, typer.Option(help="A version of the history; the active one if left out.")] = None,
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show the rule set that judges, or one of the history."""
     path = _ROUTE if version is None else f"{_ROUTE}/versions/{version}"
@@ -47,7 +47,7 @@ def show_rules(
     async def work(client: BezantClient) -> Any:
         return await client.get(path)
 
-    show(speak(url, key_of(data_dir, tenant), work), as_json=as_json, table=_rules)
+    show(speak(connection(data_dir, url, tenant, as_json=as_json), work), as_json=as_json, table=_rules)
 
 
 def _rules(ruleset: dict[str, Any]) -> Any:
@@ -63,7 +63,7 @@ def _rules(ruleset: dict[str, Any]) -> Any:
 
 @app.command("history")
 def show_history(
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List the versions of the rule set, newest first."""
 
@@ -71,7 +71,7 @@ def show_history(
         return (await client.get(f"{_ROUTE}/versions", limit=200))["data"]
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             "Rule sets",
@@ -86,7 +86,7 @@ def set_rules(
     file: RulesFile,
     shadow: Annotated[bool, typer.Option("--shadow", help="Judge beside the active one; decide nothing.")] = False,
     note: Note = "",
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Let a rule set judge, or judge in shadow. A rule that is not valid is named, and nothing changes."""
     body = _read(file) | {"mode": "shadow" if shadow else "active"} | ({"note": note} if note else {})
@@ -94,34 +94,34 @@ def set_rules(
     async def work(client: BezantClient) -> Any:
         return await client.put(_ROUTE, body)
 
-    show(speak(url, key_of(data_dir, tenant), work), as_json=as_json, table=_rules)
+    show(speak(connection(data_dir, url, tenant, as_json=as_json), work), as_json=as_json, table=_rules)
 
 
 @app.command()
 def activate(
     version: Annotated[int, typer.Argument(help="A version of the history, or the one in shadow.")],
     note: Note = "",
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Let a version of the history judge, under a new number."""
 
     async def work(client: BezantClient) -> Any:
         return await client.post(f"{_ROUTE}/versions/{version}/activate", {"note": note})
 
-    show(speak(url, key_of(data_dir, tenant), work), as_json=as_json, table=_rules)
+    show(speak(connection(data_dir, url, tenant, as_json=as_json), work), as_json=as_json, table=_rules)
 
 
 @app.command()
 def shadow(
     end: Annotated[bool, typer.Option("--end", help="End it.")] = False,
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show how the rule set in shadow decides beside the active one."""
 
     async def work(client: BezantClient) -> Any:
         return await (client.delete if end else client.get)(f"{_ROUTE}/shadow")
 
-    found = speak(url, key_of(data_dir, tenant), work)
+    found = speak(connection(data_dir, url, tenant, as_json=as_json), work)
     if not end:
         show(found, as_json=as_json, table=_agreement)
 
@@ -144,7 +144,7 @@ def backtest(
     since: Annotated[str | None, typer.Option("--from", help="RFC 3339; thirty days ago if left out.")] = None,
     before: Annotated[str | None, typer.Option("--before", help="RFC 3339; now if left out.")] = None,
     limit: Annotated[int | None, typer.Option(help="The newest payments of the range.")] = None,
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show what a rule set would have made of the tenant's past payments. Nothing changes."""
     options = {"from": since, "before": before, "limit": limit}
@@ -153,7 +153,7 @@ def backtest(
     async def work(client: BezantClient) -> Any:
         return await client.post(f"{_ROUTE}/backtest", body)
 
-    show(speak(url, key_of(data_dir, tenant), work), as_json=as_json, table=_backtest)
+    show(speak(connection(data_dir, url, tenant, as_json=as_json), work), as_json=as_json, table=_backtest)
 
 
 def _money(tally: dict[str, Any]) -> str:
@@ -202,7 +202,7 @@ Remove = Annotated[bool, typer.Option("--remove", help="Take them off the list."
 @app.command()
 def block(
     kind: Kind, names: Names, remove: Remove = False, note: Note = "",
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Put parties on a block list, or take them off: rules see a match as `blocked`."""
     body = _list("block", kind, names, remove=remove, note=note)
@@ -212,21 +212,21 @@ def block(
 @app.command()
 def allow(
     kind: Kind, names: Names, remove: Remove = False, note: Note = "",
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Put parties on an allow list, or take them off: their payments are not held for review."""
     body = _list("allow", kind, names, remove=remove, note=note)
     _change_list(body, (data_dir, url, tenant), as_json=as_json)
 
 
-def _change_list(body: dict[str, Any], session: tuple[Path, str, str | None], *, as_json: bool) -> None:
+def _change_list(body: dict[str, Any], session: tuple[Path, str | None, str | None], *, as_json: bool) -> None:
     data_dir, url, tenant = session
 
     async def work(client: BezantClient) -> Any:
         return await client.post("/v1/fraud/lists", body)
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: facts(
             f"Lists of rule set {found['version']}",
@@ -246,20 +246,24 @@ def label(
     what: Annotated[str, typer.Argument(help="fraud or legitimate.")],
     source: Annotated[str, typer.Option(help="review, chargeback, report or other.")] = "other",
     note: Annotated[str, typer.Option("--note", help="Why.")] = "",
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Say what a payment turned out to be: backtests are measured against it."""
 
     async def work(client: BezantClient) -> Any:
         return await client.put(f"/v1/fraud/labels/{payment_id}", {"label": what, "source": source, "note": note})
 
-    show(speak(url, key_of(data_dir, tenant), work), as_json=as_json, table=lambda found: facts("Label", found))
+    show(
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
+        as_json=as_json,
+        table=lambda found: facts("Label", found),
+    )
 
 
 @app.command()
 def settings(
     second_person: Annotated[str | None, typer.Option(help="never, approvals or always.")] = None,
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show or change which decisions need a second person."""
 
@@ -268,16 +272,24 @@ def settings(
             return await client.get("/v1/fraud/settings")
         return await client.put("/v1/fraud/settings", {"second_person": second_person})
 
-    show(speak(url, key_of(data_dir, tenant), work), as_json=as_json, table=lambda found: facts("Reviews", found))
+    show(
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
+        as_json=as_json,
+        table=lambda found: facts("Reviews", found),
+    )
 
 
 @app.command()
 def recount(
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Count velocity anew from the tenant's own history."""
 
     async def work(client: BezantClient) -> Any:
         return await client.post("/v1/fraud/velocity/recount")
 
-    show(speak(url, key_of(data_dir, tenant), work), as_json=as_json, table=lambda found: facts("Counted", found))
+    show(
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
+        as_json=as_json,
+        table=lambda found: facts("Counted", found),
+    )

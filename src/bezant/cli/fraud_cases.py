@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, rows, show, speak
+from bezant.cli.session import AsJson, DataDir, Tenant, Url, connection, facts, rows, show, speak
 from bezant.client import BezantClient
 from bezant.contracts.money import format_amount
 
@@ -38,7 +38,7 @@ def list_cases(
     status: Annotated[str | None, typer.Option(help="open, approved or declined.")] = "open",
     assignee: Annotated[str | None, typer.Option(help="An actor, or `nobody`.")] = None,
     limit: Annotated[int, typer.Option(help="How many.")] = 50,
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List cases, oldest first."""
 
@@ -46,7 +46,7 @@ def list_cases(
         return (await client.get("/v1/fraud/cases", status=status, assignee=assignee, limit=limit))["data"]
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             "Cases",
@@ -62,7 +62,7 @@ def list_cases(
 
 
 def _ask(
-    session: tuple[Any, str, str | None],
+    session: tuple[Any, str | None, str | None],
     method: str,
     path: str,
     body: Any = None,
@@ -79,12 +79,12 @@ def _ask(
             return await client.put(path, body)
         return await client.post(path, body)
 
-    show(speak(url, key_of(data_dir, tenant), work), as_json=as_json, table=table)
+    show(speak(connection(data_dir, url, tenant, as_json=as_json), work), as_json=as_json, table=table)
 
 
 @app.command()
 def claim(
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Take the gravest open case that nobody has."""
     _ask((data_dir, url, tenant), "POST", "/v1/fraud/cases/claim", as_json=as_json)
@@ -92,7 +92,7 @@ def claim(
 
 @app.command("show")
 def show_case(
-    case_id: CaseId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL,
+    case_id: CaseId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show one case."""
@@ -103,7 +103,7 @@ def show_case(
 def assign(
     case_id: CaseId,
     assignee: Annotated[str | None, typer.Argument(help="An actor; nobody if left out.")] = None,
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Give a case to somebody, or back to the queue."""
     path = f"/v1/fraud/cases/{case_id}/assignee"
@@ -114,7 +114,7 @@ def assign(
 def note(
     case_id: CaseId,
     text: Annotated[str, typer.Argument(help="What to write down.")],
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Write a note about a case."""
     path = f"/v1/fraud/cases/{case_id}/notes"
@@ -129,7 +129,7 @@ def decide(
     case_id: CaseId,
     decision: Annotated[str, typer.Argument(help="approve or decline.")],
     text: Annotated[str, typer.Option("--note", help="Why.")] = "",
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Approve or decline the held payment; a proposal where a second person is needed."""
     path = f"/v1/fraud/cases/{case_id}/decision"

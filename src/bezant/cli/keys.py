@@ -6,7 +6,7 @@ import typer
 
 from bezant.cli.console import console
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, key_of, rows, show, speak
+from bezant.cli.session import AsJson, DataDir, Tenant, Url, connection, rows, show, speak
 from bezant.client import BezantClient
 
 app = typer.Typer(help="A tenant's API keys.", no_args_is_help=True)
@@ -16,7 +16,7 @@ _PATH = "/v1/api-keys"
 
 @app.command("list")
 def list_keys(
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False
 ) -> None:
     """List keys with their scopes, revoked ones too."""
 
@@ -24,7 +24,7 @@ def list_keys(
         return (await client.get(_PATH))["data"]
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             "API keys",
@@ -45,11 +45,11 @@ def create(
     expires_at: Annotated[str | None, typer.Option(help="When it ends, e.g. 2027-01-31T00:00:00Z.")] = None,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Make a key with scopes that the one in use has too, and print it once."""
     body = {"name": name, "scopes": scope, "expires_at": expires_at}
-    typer.echo(speak(url, key_of(data_dir, tenant), lambda client: client.post(_PATH, body))["api_key"])
+    typer.echo(speak(connection(data_dir, url, tenant), lambda client: client.post(_PATH, body))["api_key"])
 
 
 @app.command()
@@ -58,16 +58,16 @@ def rotate(
     overlap_hours: Annotated[float, typer.Option(help="How long the old key goes on working.")] = 24.0,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Make a key with the same name and scopes, and print it once."""
     body = {"overlap_seconds": round(overlap_hours * 3_600)}
     path = f"{_PATH}/{key_id}/rotate"
-    typer.echo(speak(url, key_of(data_dir, tenant), lambda client: client.post(path, body))["api_key"])
+    typer.echo(speak(connection(data_dir, url, tenant), lambda client: client.post(path, body))["api_key"])
 
 
 @app.command()
-def revoke(key_id: KeyId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL) -> None:
+def revoke(key_id: KeyId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None) -> None:
     """End a key; it stops working everywhere within 30 seconds."""
-    speak(url, key_of(data_dir, tenant), lambda client: client.delete(f"{_PATH}/{key_id}"))
+    speak(connection(data_dir, url, tenant), lambda client: client.delete(f"{_PATH}/{key_id}"))
     console.print("revoked")

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from bezant.cli import platform
+from bezant.cli.visible import visible
 
 GROUPS: Final[Mapping[str, str]] = {
     "tenant": "bezant.cli.tenant",
@@ -39,6 +40,15 @@ class _Groups(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *GROUPS]
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # an error about an option is printed by Typer: what it quotes is data too
+            if isinstance(message := getattr(error, "message", None), str):
+                error.message = visible(message, keep="\n")  # type: ignore[attr-defined]
+            raise
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in GROUPS:

@@ -31,7 +31,7 @@ def migrate_installation(administrator: Path) -> None:
         for line in asyncio.run(prepare(settings, secrets, user=user, password=password)):
             typer.echo(line)
     except (OSError, psycopg.Error, KafkaException, SecretMissing, SecretStoreUnavailable, MigrationChanged) as error:
-        errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"bezant: {error}", style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from bezant.cli.console import console
 from bezant.cli.keyring import Keyring
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Url, facts, key_of, rows, show, speak
+from bezant.cli.session import AsJson, Connection, DataDir, Url, connection, facts, gateway_of, rows, show, speak
 from bezant.client import BezantClient
 
 app = typer.Typer(help="People who sign in.", no_args_is_help=True)
@@ -27,10 +27,9 @@ def _session_name(tenant: str | None) -> str:
     return "session" if tenant is None else f"session:{tenant}"
 
 
-def _key(data_dir: Path, tenant: str | None) -> str:
-    """Return the key that manages people: the tenant's if the keyring has it, otherwise the administrator's."""
-    name = tenant if tenant is not None and Keyring(data_dir).get(tenant) else "admin"
-    return key_of(data_dir, name)
+def _name(data_dir: Path, tenant: str | None) -> str:
+    """Return the name of the key that manages people: the tenant's if the keyring has it, or the administrator's."""
+    return tenant if tenant is not None and Keyring(data_dir).get(tenant) else "admin"
 
 
 async def _tenant_id(client: BezantClient, data_dir: Path, tenant: str | None) -> str | None:
@@ -49,7 +48,7 @@ def add(
     role: Annotated[str, typer.Option(help="viewer, operator, risk or admin.")],
     tenant: OfTenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a person sign in."""
@@ -58,13 +57,13 @@ def add(
         body = {"email": email, "role": role, "tenant_id": await _tenant_id(client, data_dir, tenant)}
         return await client.post("/v1/operators", body)
 
-    added = speak(url, _key(data_dir, tenant), work)
+    added = speak(connection(data_dir, url, _name(data_dir, tenant), as_json=as_json), work)
     show(added, as_json=as_json, table=lambda one: facts(one["email"], {"role": one["role"], "id": one["id"]}))
 
 
 @app.command("list")
 def list_people(
-    tenant: OfTenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False
+    tenant: OfTenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False
 ) -> None:
     """List who may sign in."""
 
@@ -72,7 +71,7 @@ def list_people(
         return (await client.get("/v1/operators", tenant_id=await _tenant_id(client, data_dir, tenant)))["data"]
 
     show(
-        speak(url, _key(data_dir, tenant), work),
+        speak(connection(data_dir, url, _name(data_dir, tenant), as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             "People", ["email", "role", "last sign-in", "added by", "id"],
@@ -86,10 +85,12 @@ def remove(
     operator_id: Annotated[str, typer.Argument(help="The person's id.")],
     tenant: OfTenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Let a person sign in no more, and end their sessions."""
-    speak(url, _key(data_dir, tenant), lambda client: client.delete(f"/v1/operators/{operator_id}"))
+    speak(
+        connection(data_dir, url, _name(data_dir, tenant)), lambda client: client.delete(f"/v1/operators/{operator_id}")
+    )
     console.print("removed")
 
 
@@ -98,7 +99,7 @@ def sign_in(
     tenant: OfTenant = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Sign in with the identity provider, and keep the session in the keyring."""
 
@@ -119,7 +120,7 @@ def sign_in(
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             redirect_uri = f"http://127.0.0.1:{runner.addresses[0][1]}/"
             begun = await client.post("/v1/sign-ins", {"redirect_uri": redirect_uri, "tenant": tenant})
-            console.print(f"Sign in at\n{begun['authorization_url']}", soft_wrap=True, highlight=False, markup=False)
+            console.print(f"Sign in at\n{begun['authorization_url']}", soft_wrap=True, highlight=False)
             if browser:
                 webbrowser.open(begun["authorization_url"])
             async with asyncio.timeout(_SIGN_IN_SECONDS):
@@ -136,25 +137,28 @@ def sign_in(
         }
         return await client.post("/v1/sign-ins/complete", body)
 
-    session = speak(url, None, work)
+    session = speak(Connection(gateway_of(data_dir, url), None), work)
     Keyring(data_dir).put(_session_name(tenant), session["token"])
     name = _session_name(tenant)
     console.print(f"{session['email']} is signed in as {session['role']}; use it as --tenant {name}", highlight=False)
 
 
 @app.command("sign-out")
-def sign_out(tenant: OfTenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL) -> None:
+def sign_out(tenant: OfTenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None) -> None:
     """End the session."""
-    speak(url, key_of(data_dir, _session_name(tenant)), lambda client: client.delete("/v1/sessions/current"))
+    speak(connection(data_dir, url, _session_name(tenant)), lambda client: client.delete("/v1/sessions/current"))
     console.print("signed out")
 
 
 @app.command()
 def whoami(
-    tenant: OfTenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False
+    tenant: OfTenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False
 ) -> None:
     """Show whose session this is and what it may do."""
-    found = speak(url, key_of(data_dir, _session_name(tenant)), lambda client: client.get("/v1/sessions/current"))
+    found = speak(
+        connection(data_dir, url, _session_name(tenant), as_json=as_json),
+        lambda client: client.get("/v1/sessions/current"),
+    )
     show(found, as_json=as_json, table=lambda one: facts(one["actor"], {"may": ", ".join(one["scopes"])}))
 
 

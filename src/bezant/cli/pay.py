@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, rows, show, speak
+from bezant.cli.session import AsJson, Connection, DataDir, Tenant, Url, connection, facts, rows, show, speak
 from bezant.client import BezantClient
 from bezant.client.generated.models import PaymentRequest
 from bezant.contracts.currencies import CURRENCIES
@@ -61,7 +61,7 @@ def create(
     key: Key = None,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a payment. Exit code 2 when it was declined or failed."""
@@ -76,14 +76,14 @@ def create(
     async def work(client: BezantClient) -> Any:
         return await client.payments.create(body, idempotency_key=key)
 
-    made = speak(url, key_of(data_dir, tenant), work)
+    made = speak(connection(data_dir, url, tenant, as_json=as_json), work)
     show(made, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
     raise typer.Exit(2 if made["status"] in ("declined", "failed") else 0)
 
 
 @app.command("show")
 def show_payment(
-    payment_id: PaymentId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL,
+    payment_id: PaymentId, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show one payment."""
@@ -91,14 +91,14 @@ def show_payment(
     async def work(client: BezantClient) -> Any:
         return await client.payments.get(payment_id)
 
-    found = speak(url, key_of(data_dir, tenant), work)
+    found = speak(connection(data_dir, url, tenant, as_json=as_json), work)
     show(found, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
 
 
 @app.command("list")
 def list_payments(
     limit: Annotated[int, typer.Option(help="How many.")] = 50, tenant: Tenant = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List payments, newest first."""
 
@@ -106,7 +106,7 @@ def list_payments(
         return (await client.payments.list(limit=limit))["data"]
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             "Payments",
@@ -125,10 +125,8 @@ def _act(
     payment_id: str,
     amount: str | None,
     key: str | None,
-    session: tuple[Any, str, str | None],
+    to: Connection,
 ) -> Any:
-    data_dir, url, tenant = session
-
     async def work(client: BezantClient) -> Any:
         part = None
         if amount is not None:
@@ -142,36 +140,36 @@ def _act(
             case "refund":
                 return await client.payments.refund(payment_id, {"amount_minor": part}, idempotency_key=key)
 
-    return speak(url, key_of(data_dir, tenant), work)
+    return speak(to, work)
 
 
 @app.command()
 def capture(
     payment_id: PaymentId, amount: Amount = None, key: Key = None, tenant: Tenant = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Capture an authorized payment, in whole or in part."""
-    done = _act("capture", payment_id, amount, key, (data_dir, url, tenant))
+    done = _act("capture", payment_id, amount, key, connection(data_dir, url, tenant, as_json=as_json))
     show(done, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
 
 
 @app.command()
 def void(
     payment_id: PaymentId, key: Key = None, tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL, as_json: AsJson = False,
+    url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Release the hold of a payment."""
-    done = _act("void", payment_id, None, key, (data_dir, url, tenant))
+    done = _act("void", payment_id, None, key, connection(data_dir, url, tenant, as_json=as_json))
     show(done, as_json=as_json, table=lambda payment: facts("Payment", _facts(payment)))
 
 
 @app.command()
 def refund(
     payment_id: PaymentId, amount: Amount = None, key: Key = None, tenant: Tenant = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Refund a captured payment, in whole or in part."""
-    done = _act("refund", payment_id, amount, key, (data_dir, url, tenant))
+    done = _act("refund", payment_id, amount, key, connection(data_dir, url, tenant, as_json=as_json))
     show(
         done, as_json=as_json, table=lambda made: facts("Payment", _facts(made["payment"]) | {"refund": made["status"]})
     )

@@ -180,7 +180,7 @@ def status(
     """Show every process. Exit codes: 0 all ready, 1 something is not, 3 not running."""
     import msgspec  # noqa: PLC0415
 
-    from bezant.cli.console import console, reported  # noqa: PLC0415
+    from bezant.cli.console import console, reported, write_json  # noqa: PLC0415
     from bezant.cli.progress import status_table  # noqa: PLC0415
     from bezant.local.control import ControlClient, Status  # noqa: PLC0415
     from bezant.local.data_directory import DataDirectory  # noqa: PLC0415
@@ -189,7 +189,7 @@ def status(
     with reported(as_json=as_json):
         found = ControlClient(DataDirectory(data_dir.expanduser().absolute())).ask(Status(), timeout_seconds=10)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+        write_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
         console.print(status_table(found, console.width))
     raise typer.Exit(0 if found.state is PlatformState.READY else 1)
@@ -204,6 +204,7 @@ def logs(
 ) -> None:
     """Print the end of the processes' logs."""
     from bezant.cli.console import reported  # noqa: PLC0415
+    from bezant.cli.visible import visible  # noqa: PLC0415
     from bezant.local import log_files  # noqa: PLC0415
     from bezant.local.data_directory import DataDirectory  # noqa: PLC0415
     from bezant.local.errors import UnknownProcess  # noqa: PLC0415
@@ -219,7 +220,8 @@ def logs(
         width = max((len(path.stem) for path in paths), default=0)
 
         def write(path: Path, line: str) -> None:
-            sys.stdout.write(line + "\n" if name else f"{path.stem:<{width}} | {line}\n")
+            shown = visible(line, keep="\t")
+            sys.stdout.write(shown + "\n" if name else f"{path.stem:<{width}} | {shown}\n")
 
         for path in paths:
             for line in log_files.last_lines(path, lines):

@@ -55,7 +55,7 @@ class Progress:
         if self._shown.get(name) != remark:
             self._shown[name] = remark
             if remark:
-                self._console.print(f"{name}: {remark}", highlight=False, markup=False)
+                self._console.print(f"{name}: {remark}", highlight=False)
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def chaos(
     started_at, began = now_text(), time.monotonic()
 
     def told(what: str) -> None:
-        errors.print(f"{time.monotonic() - began:6.1f} s  {what}", style="dim", markup=False, highlight=False)
+        errors.print(f"{time.monotonic() - began:6.1f} s  {what}", style="dim", highlight=False)
 
     with possible(as_json=as_json):
         course = run_until_told_to_end(rehearse(plan, told=told))

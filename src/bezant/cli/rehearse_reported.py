@@ -1,15 +1,14 @@
 """How a rehearsal's report leaves the command: a table on the terminal or JSON, the HTML page, and the exit code."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from bezant.cli.console import console
+from bezant.cli.console import console, write_json
 from bezant.cli.topology_model import write_text
 from bezant.rehearsal.report import document as reports
 from bezant.rehearsal.report.document import Report
@@ -37,7 +36,7 @@ ReportFile = Annotated[
 def finish(report: Report, *, as_json: bool, report_file: Path | None) -> NoReturn:
     """Show the report, write the page if one is wanted, and exit: 0 when every promise was kept, else 1."""
     if as_json:
-        sys.stdout.write(reports.to_json(report).decode() + "\n")
+        write_json(reports.to_json(report).decode())
     else:
         _print(report)
     if report_file is not None:
@@ -46,7 +45,7 @@ def finish(report: Report, *, as_json: bool, report_file: Path | None) -> NoRetu
 
 
 def _print(report: Report) -> None:
-    console.print(f"[bold]{escape(report.title)}[/bold], {duration_text(report.duration_seconds)}", highlight=False)
+    console.print(Text.assemble((report.title, "bold"), f", {duration_text(report.duration_seconds)}"))
     for table in report.tables:
         _print_table(table.title, table.columns, table.rows)
     if report.figures:
@@ -56,16 +55,16 @@ def _print(report: Report) -> None:
     for column in ("", "promise", "figure"):
         shown.add_column(column)
     for promise in report.promises:
-        mark = "[green]kept[/green]" if promise.kept else "[red]broken[/red]"
-        shown.add_row(mark, escape(promise.text), escape(promise.figure))
+        mark = Text("kept", "green") if promise.kept else Text("broken", "red")
+        shown.add_row(mark, promise.text, promise.figure)
     console.print(shown)
-    console.print("Every promise is kept." if report.kept else "[bold red]Not every promise is kept.[/bold red]")
+    console.print("Every promise is kept." if report.kept else Text("Not every promise is kept.", "bold red"))
 
 
 def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(escape(column))
+        table.add_column(column)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     console.print(table)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
@@ -12,7 +11,7 @@ import typer
 from aiohttp import ClientError
 from rich.live import Live
 
-from bezant.cli.console import console, errors
+from bezant.cli.console import console, errors, write_json
 from bezant.cli.rehearse_picture import Picture
 from bezant.client import ApiProblem
 from bezant.local.errors import PlatformError
@@ -63,9 +62,9 @@ def possible(*, as_json: bool) -> Iterator[None]:
         message = str(error) or type(error).__name__
         if as_json:
             code = error.code if isinstance(error, PlatformError | TopologyError) else "impossible"
-            sys.stdout.write(json.dumps({"error": code, "message": message}) + "\n")
+            write_json(json.dumps({"error": code, "message": message}))
         else:
-            errors.print(f"bezant: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+            errors.print(f"bezant: {message}", style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(max(2, error.exit_code) if isinstance(error, PlatformError) else 2) from error
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from bezant.cli.console import console
 from bezant.cli.keyring import Keyring
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Url, facts, key_of, rows, show, speak
+from bezant.cli.session import AsJson, DataDir, Url, connection, facts, rows, show, speak
 from bezant.client import BezantClient
 
 app = typer.Typer(help="Register and change tenants.", no_args_is_help=True)
@@ -32,7 +33,7 @@ def create(
     currency: Annotated[str, typer.Option(help="The default currency.")] = "USD",
     tier: Annotated[str, typer.Option(help="shared or dedicated.")] = "shared",
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a tenant, wait until it is active, and keep its key in the keyring."""
@@ -43,16 +44,16 @@ def create(
         )
         if answer["api_key"]:
             Keyring(data_dir).put(slug, answer["api_key"])
-        with console.status(f"onboarding {slug}") as line:
+        with console.status(Text(f"onboarding {slug}")) as line:
             while True:
                 state: dict[str, Any] = await client.get(answer["onboarding"])
                 current = next((step["name"] for step in state["steps"] if step["status"] == "running"), "")
-                line.update(f"onboarding {slug}: {current.replace('_', ' ')}")
+                line.update(Text(f"onboarding {slug}: {current.replace('_', ' ')}"))
                 if state["status"] in ("succeeded", "failed"):
                     return {"id": answer["id"], **state}
                 await asyncio.sleep(0.05)
 
-    done = speak(url, key_of(data_dir, "admin"), work)
+    done = speak(connection(data_dir, url, "admin", as_json=as_json), work)
     show(
         done,
         as_json=as_json,
@@ -66,14 +67,14 @@ def create(
 
 
 @app.command("list")
-def list_tenants(data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def list_tenants(data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False) -> None:
     """List every tenant."""
 
     async def work(client: BezantClient) -> list[Any]:
         return [tenant async for tenant in client.pages("/v1/tenants")]
 
     show(
-        speak(url, key_of(data_dir, "admin"), work),
+        speak(connection(data_dir, url, "admin", as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             "Tenants",
@@ -83,29 +84,29 @@ def list_tenants(data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, a
     )
 
 
-def _change(slug: str, path: str, data_dir: Any, url: str, *, as_json: bool) -> None:
+def _change(slug: str, path: str, data_dir: Any, url: str | None, *, as_json: bool) -> None:
     async def work(client: BezantClient) -> Any:
         return await client.post(f"/v1/tenants/{await _id_of(client, slug)}/{path}")
 
-    answer = speak(url, key_of(data_dir, "admin"), work)
+    answer = speak(connection(data_dir, url, "admin", as_json=as_json), work)
     show(answer, as_json=as_json, table=lambda found: facts(slug, {"status": found["status"]}))
 
 
 @app.command()
-def suspend(slug: Slug, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def suspend(slug: Slug, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False) -> None:
     """Suspend a tenant: it can be read, not changed."""
     _change(slug, "suspend", data_dir, url, as_json=as_json)
 
 
 @app.command()
-def resume(slug: Slug, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def resume(slug: Slug, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False) -> None:
     """Resume a suspended tenant."""
     _change(slug, "resume", data_dir, url, as_json=as_json)
 
 
 @app.command("rotate-credentials")
 def rotate_credentials(
-    slug: Slug, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False
+    slug: Slug, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False
 ) -> None:
     """Give every service a new database credential for the tenant while it works."""
     _change(slug, "rotate-credentials", data_dir, url, as_json=as_json)
@@ -117,7 +118,7 @@ def create_key(
     scope: Annotated[list[str], typer.Option(help="A scope of the key; repeatable.")],
     name: Annotated[str, typer.Option(help="What the key is for.")] = "cli",
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Make an API key for a tenant and print it once."""
 
@@ -125,7 +126,7 @@ def create_key(
         tenant_id = await _id_of(client, slug)
         return await client.post("/v1/api-keys", {"name": name, "scopes": scope, "tenant_id": tenant_id})
 
-    typer.echo(speak(url, key_of(data_dir, "admin"), work)["api_key"])
+    typer.echo(speak(connection(data_dir, url, "admin"), work)["api_key"])
 
 
 @app.command()
@@ -133,7 +134,7 @@ def export(
     tenant_id: Annotated[str, typer.Argument(help="The closed tenant's id.")],
     to: Annotated[Path, typer.Option(help="Where to put the files.")],
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Download what was exported when a tenant was closed, and check every file."""
 
@@ -149,16 +150,16 @@ def export(
             (to / file["name"]).write_bytes(content)
         return files
 
-    files = speak(url, key_of(data_dir, "admin"), work)
+    files = speak(connection(data_dir, url, "admin"), work)
     console.print(rows(f"{to}", ["file", "rows", "bytes"], [[f["name"], f["rows"], f["bytes"]] for f in files]))
 
 
 @app.command()
-def close(slug: Slug, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def close(slug: Slug, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False) -> None:
     """Close a suspended tenant in which no money is left, and remove its data."""
 
     async def work(client: BezantClient) -> Any:
         return await client.delete(f"/v1/tenants/{await _id_of(client, slug)}")
 
-    answer = speak(url, key_of(data_dir, "admin"), work)
+    answer = speak(connection(data_dir, url, "admin", as_json=as_json), work)
     show(answer, as_json=as_json, table=lambda found: facts(slug, {"status": found["status"]}))

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from bezant.cli.console import console
+from bezant.cli.console import console, write_json
 from bezant.cli.topology_model import Model, load, reported_topology, write_text
 from bezant.cli.topology_values import values
+from bezant.cli.visible import visible
 from bezant.topology.assumptions import Assumptions, assume
 from bezant.topology.rules.rule import Finding
 
@@ -36,7 +37,7 @@ def show(
 
         write_text(draw_deployment(topology), svg, quiet=as_json)
     if as_json:
-        sys.stdout.write(json.dumps(topology.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+        write_json(json.dumps(topology.model_dump(mode="json"), indent=2, ensure_ascii=False))
     elif svg is None:
         from bezant.cli.topology_tables import tables  # noqa: PLC0415
 
@@ -59,24 +60,24 @@ def diff(
         found = differences(first, second, [*check_topology(first), *check_topology(second)])
     if as_json:
         document = {"left": first.name, "right": second.name, "differences": [one.as_document() for one in found]}
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write_json(json.dumps(document, indent=2, ensure_ascii=False))
     elif found:
         table = Table(title=f"{len(found)} differences", title_justify="left")
         for column in ("place", first.name, second.name, "explained by"):
             table.add_column(column, overflow="fold")
         for one in found:
-            table.add_row(escape(one.place), _brief(one.left), _brief(one.right), ", ".join(one.rules))
+            table.add_row(one.place, _brief(one.left), _brief(one.right), ", ".join(one.rules))
         console.print(table)
     else:
-        console.print(f"{escape(left)} and {escape(right)} are the same deployment", highlight=False)
+        console.print(f"{left} and {right} are the same deployment", highlight=False)
     raise typer.Exit(1 if found else 0)
 
 
-def _brief(value: object) -> str:
+def _brief(value: object) -> Text:
     if value is None:
-        return "[dim]not stated[/]"
+        return Text("not stated", "dim")
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return escape(text if len(text) <= 90 else text[:87] + "...")
+    return Text(visible(text if len(text) <= 90 else text[:87] + "..."))
 
 
 @app.command()
@@ -112,7 +113,7 @@ def check(
             "findings": [finding.as_document() for finding in findings],
             "assumptions": assumed.model_dump(),
         }
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write_json(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         for finding in findings:
             _print(finding, assumed)
@@ -121,12 +122,13 @@ def check(
         broken = len({finding.rule for finding in findings})
         if findings:
             console.print(
-                f"[bold]{escape(topology.name)}[/]: {broken} of {rules} rules find {counts['error']} errors and "
-                f"{counts['warning']} warnings",
-                highlight=False,
+                Text.assemble(
+                    (topology.name, "bold"),
+                    f": {broken} of {rules} rules find {counts['error']} errors and {counts['warning']} warnings",
+                )
             )
         else:
-            console.print(f"[green]{escape(topology.name)}: all {rules} rules are kept[/]", highlight=False)
+            console.print(Text(f"{topology.name}: all {rules} rules are kept", "green"))
     raise typer.Exit(1 if findings else 0)
 
 
@@ -135,18 +137,18 @@ def _summary(findings: list[Finding]) -> Table:
     for column in ("severity", "rule", "place", "what is wrong"):
         table.add_column(column, overflow="fold", no_wrap=column in ("severity", "rule"))
     for one in findings:
-        table.add_row(f"[{_STYLE[one.severity]}]{one.severity}[/]", one.rule, escape(one.place), escape(one.summary))
+        table.add_row(Text(one.severity, _STYLE[one.severity]), one.rule, one.place, one.summary)
     return table
 
 
 def _print(finding: Finding, assumed: Assumptions) -> None:
     style = _STYLE[finding.severity]
-    console.print(f"[{style}]{finding.severity}[/] [bold]{finding.rule}[/]  {escape(finding.summary)}", highlight=False)
-    console.print(f"    at    {finding.place}", style="dim", markup=False, highlight=False)
+    console.print(Text.assemble((finding.severity, style), " ", (finding.rule, "bold"), f"  {finding.summary}"))
+    console.print(f"    at    {finding.place}", style="dim", highlight=False)
     for number, line in enumerate(finding.arithmetic):
         label = "since" if number == 0 else "     "
-        console.print(f"    {label} {line}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"    do    {finding.correction}", style="green", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"    {label} {line}", highlight=False, soft_wrap=True)
+    console.print(f"    do    {finding.correction}", style="green", highlight=False, soft_wrap=True)
     defaults = Assumptions()
     changed = [f"{name}={getattr(assumed, name)}" for name in finding.assumptions
                if getattr(assumed, name) != getattr(defaults, name)]  # fmt: skip
@@ -154,7 +156,7 @@ def _print(finding: Finding, assumed: Assumptions) -> None:
         listed = ", ".join(changed) + " (changed)" if changed else ""
         names = listed or ", ".join(f"{name}={value:g}" for name, value in list(finding.assumptions.items())[:4])
         more = "" if listed or len(finding.assumptions) <= 4 else f" and {len(finding.assumptions) - 4} more"
-        console.print(f"    with  {names}{more}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"    with  {names}{more}", style="dim", highlight=False, soft_wrap=True)
     console.print()
 
 
@@ -185,7 +187,7 @@ def rules(
             "refusals": REFUSALS,
             "assumptions": assumptions,
         }  # fmt: skip
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write_json(json.dumps(document, indent=2, ensure_ascii=False))
         return
     table = Table(title="Rules", title_justify="left")
     for column in ("rule", "severity", "holds when", "because"):

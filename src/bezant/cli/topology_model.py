@@ -1,7 +1,6 @@
 """Which topology a command speaks of: a model of the package or a file."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bezant.cli.console import console, errors
+from bezant.cli.console import console, errors, write_json
 from bezant.topology.errors import TopologyError, TopologyInvalid, UnknownTopology
 from bezant.topology.loading import MODELS, load_model, parse_topology
 from bezant.topology.model.deployment import Topology
@@ -45,9 +44,9 @@ def reported_topology(*, as_json: bool = False) -> Iterator[None]:
                 document["violations"] = [
                     {"rule": one.rule, "place": one.place, "detail": one.detail} for one in error.violations
                 ]
-            sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            write_json(json.dumps(document, indent=2, ensure_ascii=False))
         else:
-            errors.print(f"bezant: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            errors.print(f"bezant: {error}", style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
 
 
@@ -56,7 +55,7 @@ def write_text(text: str, output: Path, *, quiet: bool = False) -> None:
     try:
         output.write_text(text, "utf-8")
     except OSError as error:
-        errors.print(f"bezant: {output} cannot be written: {error.strerror}", style="red", markup=False, soft_wrap=True)
+        errors.print(f"bezant: {output} cannot be written: {error.strerror}", style="red", soft_wrap=True)
         raise typer.Exit(2) from error
     if not quiet:
-        console.print(f"wrote {output}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"wrote {output}", highlight=False, soft_wrap=True)

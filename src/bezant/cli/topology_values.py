@@ -29,20 +29,20 @@ def values(
     left_over = [path for path in _present(output) if path not in files]
     if check:
         for path in differing:
-            errors.print(f"{output / path} differs from the model {model}", markup=False, soft_wrap=True)
+            errors.print(f"{output / path} differs from the model {model}", soft_wrap=True)
         for path in left_over:
-            errors.print(f"{output / path} belongs to nothing in the model {model}", markup=False, soft_wrap=True)
+            errors.print(f"{output / path} belongs to nothing in the model {model}", soft_wrap=True)
         if differing or left_over:
-            errors.print("run `bezant topology values` and commit what it writes", markup=False)
+            errors.print("run `bezant topology values` and commit what it writes")
             raise typer.Exit(1)
-        console.print(f"{len(files)} values files agree with the model {model}", markup=False, highlight=False)
+        console.print(f"{len(files)} values files agree with the model {model}", highlight=False)
         return
     for path in left_over:
         (output / path).unlink()
     for path in differing:
         (output / path).parent.mkdir(parents=True, exist_ok=True)
         (output / path).write_text(files[path], "utf-8")
-    console.print(f"{len(differing)} of {len(files)} values files written", markup=False, highlight=False)
+    console.print(f"{len(differing)} of {len(files)} values files written", highlight=False)
 
 
 def values_files(model: str) -> dict[str, str]:

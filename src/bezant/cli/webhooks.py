@@ -12,7 +12,7 @@ from rich.table import Table
 
 from bezant.cli.console import console
 from bezant.cli.platform import DEFAULT_DATA_DIR
-from bezant.cli.session import DEFAULT_URL, AsJson, DataDir, Tenant, Url, facts, key_of, rows, show, speak
+from bezant.cli.session import AsJson, DataDir, Tenant, Url, connection, facts, rows, show, speak
 from bezant.cli.webhook_chaos import Chaos
 from bezant.cli.webhook_sandbox import Account, Sandbox
 from bezant.client import BezantClient
@@ -27,7 +27,7 @@ _PATH = "/v1/webhook-endpoints"
 
 @app.command("list")
 def list_endpoints(
-    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = DEFAULT_URL, as_json: AsJson = False
+    tenant: Tenant = None, data_dir: DataDir = DEFAULT_DATA_DIR, url: Url = None, as_json: AsJson = False
 ) -> None:
     """List a tenant's endpoints."""
 
@@ -35,7 +35,7 @@ def list_endpoints(
         return [endpoint async for endpoint in client.pages(_PATH)]
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             "Webhook endpoints",
@@ -55,13 +55,13 @@ def create(
     ed25519: Annotated[bool, typer.Option("--ed25519", help="Sign with v1a as well.")] = False,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an endpoint and print its secret, once."""
     signatures = ["v1", "v1a"] if ed25519 else ["v1"]
     body = {"url": target, "event_filters": event or ["*"], "signatures": signatures}
-    made = speak(url, key_of(data_dir, tenant), lambda client: client.post(_PATH, body))
+    made = speak(connection(data_dir, url, tenant, as_json=as_json), lambda client: client.post(_PATH, body))
     shown = ("id", "secret", "public_key") if ed25519 else ("id", "secret")
     show(made, as_json=as_json, table=lambda found: facts(target, {name: found[name] for name in shown}))
 
@@ -73,7 +73,7 @@ def deliveries(
     limit: Annotated[int, typer.Option(help="How many to show.")] = 50,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Show an endpoint's deliveries, newest first; `--status dead` shows the dead letters."""
@@ -82,7 +82,7 @@ def deliveries(
         return (await client.get(f"{_PATH}/{endpoint}/deliveries", status=status, limit=limit))["data"]
 
     show(
-        speak(url, key_of(data_dir, tenant), work),
+        speak(connection(data_dir, url, tenant, as_json=as_json), work),
         as_json=as_json,
         table=lambda found: rows(
             "Deliveries",
@@ -105,7 +105,7 @@ def replay(
     dead: Annotated[bool, typer.Option("--dead", help="Only dead letters.")] = False,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
 ) -> None:
     """Send messages again, with the ids and numbers that they had."""
     body: dict[str, Any] = {"status": "dead"} if dead else {}
@@ -128,7 +128,7 @@ def replay(
             wanted = {**body, "from_sequence": following, "to_sequence": to or 2**63 - 1}
             wanted.pop("since_sequence", None)
 
-    console.print(f"{speak(url, key_of(data_dir, tenant), work)} messages are sent again")
+    console.print(f"{speak(connection(data_dir, url, tenant), work)} messages are sent again")
 
 
 @app.command()
@@ -143,7 +143,7 @@ def listen(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the endpoint when done.")] = False,
     tenant: Tenant = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Receive a tenant's webhooks here until Ctrl-C, and say in the end whether one is missing.
@@ -172,7 +172,7 @@ def listen(
                     await client.delete(one)
         return _result(sandbox.account, last, dice)
 
-    result = speak(url, key_of(data_dir, tenant), work)
+    result = speak(connection(data_dir, url, tenant, as_json=as_json), work)
     show(result, as_json=as_json, table=_verdict)
     raise typer.Exit(0 if result["complete"] else 1)
 

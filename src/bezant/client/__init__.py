@@ -12,6 +12,6 @@ with BezantSyncClient("http://127.0.0.1:8080", api_key) as bezant:
 from bezant.client.asynchronous import BezantClient
 from bezant.client.requests import ApiProblem
 from bezant.client.synchronous import BezantSyncClient
-from bezant.client.webhooks import WebhookNotGenuine, verify_webhook
+from bezant.client.webhooks import WebhookKeyInvalid, WebhookNotGenuine, verify_webhook
 
-__all__ = ["ApiProblem", "BezantClient", "BezantSyncClient", "WebhookNotGenuine", "verify_webhook"]
+__all__ = ["ApiProblem", "BezantClient", "BezantSyncClient", "WebhookKeyInvalid", "WebhookNotGenuine", "verify_webhook"]

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from bezant.client.generated.asynchronous import AsyncApi
@@ -17,6 +18,7 @@ from bezant.client.requests import (
     client_headers,
     decoded,
     page_filters,
+    page_of,
     prepared,
     wait_before_next,
 )
@@ -77,10 +79,9 @@ class BezantClient(AsyncApi):
         filters = page_filters(query, more, limit=limit)
         cursor: str | None = None
         while True:
-            page = await self.send("GET", path, query=filters | {"cursor": cursor})
-            for item in page["data"]:
+            items, cursor = page_of(await self.send("GET", path, query=filters | {"cursor": cursor}))
+            for item in items:
                 yield item
-            cursor = page.get("next_cursor")
             if cursor is None:
                 return
 
@@ -124,7 +125,9 @@ class BezantClient(AsyncApi):
     async def _attempt(self, request: PreparedRequest) -> Answer:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=self._timeout, connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=50)
+                timeout=self._timeout,
+                # names as the rest of the system knows them, whatever else is installed
+                connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=50, resolver=ThreadedResolver()),
             )
         url = URL(self._url + request.target, encoded=True)
         headers: Mapping[str, str] = request.headers

@@ -16,6 +16,8 @@ import msgspec
 from bezant.contracts.json_text import UNREADABLE
 
 ATTEMPTS = 6
+UNREADABLE_ANSWER = "unreadable_answer"
+"""The `code` of the problem that an answer is not Bezant's: a proxy's page, or another server at the address."""
 _RETRIED = frozenset({429, 502, 503, 504})
 _LONGEST_WAIT_SECONDS = 5.0
 
@@ -162,11 +164,31 @@ def body_of(answer: Answer) -> bytes:
         return answer.body
     try:
         document = msgspec.json.decode(answer.body)
-    except UNREADABLE:
-        document = {"code": "unreadable_answer", "detail": answer.body[:200].decode("utf-8", "replace")}
-    raise ApiProblem(answer.status, document if isinstance(document, dict) else {})
+    except UNREADABLE as error:
+        raise _unreadable(answer.status, answer.body) from error
+    if not isinstance(document, dict) or "code" not in document:
+        raise _unreadable(answer.status, answer.body)
+    raise ApiProblem(answer.status, document)
 
 
 def decoded(body: bytes) -> Any:
-    """Return what a body says; None for an empty one."""
-    return msgspec.json.decode(body) if body else None
+    """Return what a body says; None for an empty one. Raises `ApiProblem` for what is no JSON."""
+    if not body:
+        return None
+    try:
+        return msgspec.json.decode(body)
+    except UNREADABLE as error:
+        raise _unreadable(200, body) from error
+
+
+def page_of(answer: Any) -> tuple[list[Any], str | None]:
+    """Return the items of a page and the cursor of the next. Raises `ApiProblem` for what is no page of a list."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
+        raise _unreadable(200, msgspec.json.encode(answer))
+    return answer["data"], answer.get("next_cursor")
+
+
+def _unreadable(status: int, body: bytes) -> ApiProblem:
+    beginning = " ".join(body[:200].decode("utf-8", "replace").split())
+    detail = f"the answer is not one of Bezant's API; is the address right? It begins: {beginning}"
+    return ApiProblem(status, {"code": UNREADABLE_ANSWER, "detail": detail})

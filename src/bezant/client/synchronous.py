@@ -16,6 +16,7 @@ from bezant.client.requests import (
     client_headers,
     decoded,
     page_filters,
+    page_of,
     prepared,
     wait_before_next,
 )
@@ -72,9 +73,8 @@ class BezantSyncClient(Api):
         filters = page_filters(query, more, limit=limit)
         cursor: str | None = None
         while True:
-            page = self.send("GET", path, query=filters | {"cursor": cursor})
-            yield from page["data"]
-            cursor = page.get("next_cursor")
+            items, cursor = page_of(self.send("GET", path, query=filters | {"cursor": cursor}))
+            yield from items
             if cursor is None:
                 return
 

@@ -121,6 +121,17 @@ class DataDirectory:
                 f"and its Valkey nodes hold these ports; start it without --port-base, or with {kept}"
             )
 
+    def gateway_port(self) -> int | None:
+        """Return the port of the gateway at the latest start; None before the first."""
+        try:
+            return int((self.root / "gateway-port").read_text())
+        except FileNotFoundError:
+            return None
+
+    def keep_gateway_port(self, port: int) -> None:
+        """Remember where the gateway listens, for the commands that are given this data directory."""
+        (self.root / "gateway-port").write_text(f"{port}\n")
+
     def wait_until_free(self, within_seconds: float) -> None:
         """Return when no supervisor holds the directory. Raises `DataDirectoryInUse` when one still does."""
         deadline = time.monotonic() + within_seconds

@@ -9,7 +9,7 @@ import msgspec
 
 from bezant.contracts.fleet import SERVICES
 from bezant.local.errors import InvalidOptions
-from bezant.local.ports import MAX_REPLICAS, Ports
+from bezant.local.ports import DEFAULT_GATEWAY_PORT, MAX_REPLICAS, Ports
 
 DEFAULT_PORT_BASE: Final = 18000
 
@@ -46,7 +46,7 @@ class PlatformOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One local platform."""
 
     data_dir: str
-    gateway_port: int = 8080
+    gateway_port: int = DEFAULT_GATEWAY_PORT
     port_base: int = DEFAULT_PORT_BASE
     services: tuple[str, ...] = tuple(SERVICES)
     replicas: dict[str, int] = {}

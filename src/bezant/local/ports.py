@@ -14,6 +14,7 @@ from bezant.local import proc
 from bezant.local.errors import InvalidOptions, PortTaken
 
 HOST: Final = "127.0.0.1"
+DEFAULT_GATEWAY_PORT: Final = 8080
 MAX_REPLICAS: Final = 50
 VALKEY_NODES: Final = 6
 
@@ -26,7 +27,7 @@ _SERVICE_INDEX: Final = {name: index for index, name in enumerate(SERVICES)}
 class Ports:
     """The ports of one platform: the gateway's, and a block of 450 that starts at `base`."""
 
-    gateway: int = 8080
+    gateway: int = DEFAULT_GATEWAY_PORT
     base: int = 18000
 
     def __post_init__(self) -> None:

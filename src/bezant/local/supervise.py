@@ -54,6 +54,7 @@ async def supervise(
     supervisor.claim_directory()
     supervisor.check_ports()
     built.directory.keep_port_base(options.port_base)
+    built.directory.keep_gateway_port(options.gateway_port)
     _configure_log(built.directory.log("supervisor").open("a"))
     log = structlog.get_logger("supervisor")
     if on_change is not None:

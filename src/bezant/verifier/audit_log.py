@@ -721,6 +721,11 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     return asdict(verified)
 
 
+def _shown(text: str) -> str:
+    """Return text of the file in one line that a terminal only shows: nothing in it may write a verdict of its own."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     arguments = _parser().parse_args(argv)
@@ -728,12 +733,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = _run(arguments)
     except (VerificationFailed, OSError, ValueError, KeyError) as failed:
         reason = failed.reason if isinstance(failed, VerificationFailed) else f"{type(failed).__name__}: {failed}"
-        sys.stderr.write(f"NOT VERIFIED: {reason}\n")
+        sys.stderr.write(f"NOT VERIFIED: {_shown(reason)}\n")
         return 1
     if arguments.json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
-        lines = (f"  {name.replace('_', ' ')}: {value}\n" for name, value in found.items() if name != "checkpoint")
+        shown = {name.replace("_", " "): _shown(str(value)) for name, value in found.items() if name != "checkpoint"}
+        lines = (f"  {name}: {value}\n" for name, value in shown.items())
         sys.stdout.write("VERIFIED\n" + "".join(lines))
     return 0
 

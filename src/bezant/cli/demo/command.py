@@ -79,7 +79,7 @@ async def _play_all(url: str, data_dir: Path) -> list[TenantReport]:
         admin_key = await make_admin_key(settings_of(data_dir), "bezant demo")
         keyring.put("admin", admin_key)
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=console, transient=not console.is_terminal, disable=not console.is_terminal,
     ) as bars:  # fmt: skip
         async with BezantClient(url, admin_key) as admin, Receiver() as receiver:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bezant.cli.demo.check import TenantReport
 from bezant.contracts.money import format_amount
@@ -27,7 +28,7 @@ def show_failures(console: Console, reports: list[TenantReport]) -> None:
     """Print what is not as it should be, a line each."""
     for report in reports:
         for failure in report.failures:
-            console.print(f"  ✗ {report.slug}: {failure}", style="red", markup=False)
+            console.print(f"  ✗ {report.slug}: {failure}", style="red")
 
 
 def _milliseconds(start: str, end: str | None) -> str:
@@ -73,10 +74,10 @@ def _checks(reports: list[TenantReport]) -> Table:
             str(report.requests),
             f"{report.requests / report.seconds:.0f}" if report.seconds else "-",
             str(report.repeated),
-            f"{report.balances_checked} as expected" if not _names(report, "balance") else "[red]differ[/red]",
-            f"{ledger['entries']} entries consistent" if ledger["consistent"] else "[red]inconsistent[/red]",
-            f"{report.audit_entries} verified" if report.audit_problem is None else "[red]not verified[/red]",
-            f"{report.webhooks} genuine" if not _names(report, "webhook") else "[red]see below[/red]",
+            f"{report.balances_checked} as expected" if not _names(report, "balance") else Text("differ", "red"),
+            f"{ledger['entries']} entries consistent" if ledger["consistent"] else Text("inconsistent", "red"),
+            f"{report.audit_entries} verified" if report.audit_problem is None else Text("not verified", "red"),
+            f"{report.webhooks} genuine" if not _names(report, "webhook") else Text("see below", "red"),
         )
     return table
 

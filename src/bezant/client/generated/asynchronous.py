@@ -173,11 +173,11 @@ class Audit:
         """The key that signs heads, and its rotations"""
         return cast("models.SigningKeysOut", await self._requests.send("GET", "/v1/audit/keys"))
 
-    async def get_proofs_consistency(self, *, from_: int | None = None, to: int | None = None) -> models.ConsistencyProofOut:
+    async def get_proofs_consistency(self, from_: int, *, to: int | None = None) -> models.ConsistencyProofOut:
         """That the log extends an earlier one"""
         return cast("models.ConsistencyProofOut", await self._requests.send("GET", "/v1/audit/proofs/consistency", query={"from": from_, "to": to}))
 
-    async def get_proofs_inclusion(self, *, entry_id: str | None = None, tree_size: int | None = None) -> models.InclusionProofOut:
+    async def get_proofs_inclusion(self, entry_id: str, *, tree_size: int | None = None) -> models.InclusionProofOut:
         """That an entry is in the log"""
         return cast("models.InclusionProofOut", await self._requests.send("GET", "/v1/audit/proofs/inclusion", query={"entry_id": entry_id, "tree_size": tree_size}))
 
@@ -412,9 +412,19 @@ class Idempotency:
     def __init__(self, requests: AsyncRequests) -> None:
         self._requests = requests
 
-    async def get(self, key: UUID | str) -> models.IdempotencyAnswer:
-        """Return what became of the request with this Idempotency-Key."""
-        return cast("models.IdempotencyAnswer", await self._requests.send("GET", path_of("/v1/idempotency/{key}", key=key)))
+    async def find(self, key: str) -> models.IdempotencyAnswer:
+        """Return what became of the request with this Idempotency-Key. One key names one request of the
+        tenant, to whichever path it was sent. An item of a batch without a key of its own has the
+        batch's key, a slash and the item's position: `b1/0`. The records are kept for seven days.
+        """
+        return cast("models.IdempotencyAnswer", await self._requests.send("GET", "/v1/idempotency", query={"key": key}))
+
+    async def get(self, key: str) -> models.IdempotencyAnswer:
+        """Return what became of the request with this Idempotency-Key. One key names one request of the
+        tenant, to whichever path it was sent. An item of a batch without a key of its own has the
+        batch's key, a slash and the item's position: `b1/0`. The records are kept for seven days.
+        """
+        return cast("models.IdempotencyAnswer", await self._requests.send("GET", "/v1/idempotency", query={"key": key}))
 
 
 class Ledger:

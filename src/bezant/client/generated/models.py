@@ -574,6 +574,7 @@ class IdempotencyAnswer(TypedDict):
 
     created_at: str
     key: str
+    resource: Literal["accounts", "payments", "transfers"]
     resource_id: str
     response_body: dict[str, Any] | None
     response_status: int | None

@@ -2,7 +2,8 @@
 
 A file is called `0001_pre_<what>.sql`. `pre` runs before the new code is rolled out and must leave the old
 code working; `post` runs when no old code is left. The files of a service lie in its
-`storage/migrations/`, those of the control database in `foundation/control/migrations/`.
+`storage/migrations/`, those of the control database in `foundation/control/migrations/`, and what the services
+of a tenant share in `foundation/idempotency/migrations/`.
 """
 
 import hashlib
@@ -41,7 +42,11 @@ def migrations_of(owner: str, package: str) -> list[Migration]:
 
     Raises `ValueError` on a file with a wrong name.
     """
-    found = [_event_tables(owner)]
+    return [_event_tables(owner), *_files(owner, package)]
+
+
+def _files(owner: str, package: str) -> list[Migration]:
+    found = []
     for file in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
         if not file.name.endswith(".sql"):
             continue
@@ -59,12 +64,20 @@ def _event_tables(owner: str) -> Migration:
     return Migration(owner, "0000_pre_event_tables.sql", text.replace(":schema", str(schema)).replace(":role", role))
 
 
+def shared_migrations() -> list[Migration]:
+    """Return the migrations of what the services of a tenant share; those of the services build on them."""
+    return _files("idempotency", "bezant.foundation.idempotency.migrations")
+
+
 def tenant_migrations() -> list[Migration]:
-    """Return the migrations of a tenant database: those of every service that keeps data there."""
+    """Return the migrations of a tenant database: what its services share, then those of every service."""
     return [
-        migration
-        for service in TENANT_SERVICES
-        for migration in migrations_of(service.name, f"bezant.services.{service.name}.storage.migrations")
+        *shared_migrations(),
+        *(
+            migration
+            for service in TENANT_SERVICES
+            for migration in migrations_of(service.name, f"bezant.services.{service.name}.storage.migrations")
+        ),
     ]
 
 

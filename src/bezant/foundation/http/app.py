@@ -79,7 +79,10 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     for path, methods in document.get("paths", {}).items():
         for method, operation in methods.items():
             _summarise(operation)
-            operation["operationId"] = operation_name(method.upper(), path, is_list=_answers_a_list(operation, schemas))
+            if "." not in operation["operationId"]:
+                # FastAPI made it; a name of our own stands at the route
+                is_list = _answers_a_list(operation, schemas)
+                operation["operationId"] = operation_name(method.upper(), path, is_list=is_list)
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = problem
     return document

@@ -11,8 +11,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive
 
 from bezant.foundation.http.problems import validation_problem
 from bezant.foundation.identity.api_keys import Caller
@@ -37,18 +35,6 @@ class DirectRoute:
     method: str
     path: str
     handler: DirectHandler
-
-
-async def read_body(receive: Receive) -> bytes:
-    """Return the whole body of a request. Raises `ClientDisconnect` for one that breaks off: it is never acted on."""
-    chunks = []
-    while True:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def parse(model: type[BaseModel], body: bytes) -> Any:

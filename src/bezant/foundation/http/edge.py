@@ -1,7 +1,8 @@
 """The edge: what every request passes before a route sees it.
 
 Plain ASGI (https://asgi.readthedocs.io), since it stands on the path of every payment: request id, trace,
-body limit, authentication, rate limit, metrics, and the count of requests in flight for a graceful stop.
+authentication, rate limit, the body's size and encoding, metrics, and the count of requests in flight for a graceful
+stop.
 """
 
 import re
@@ -18,7 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.problems import (
-    BodyTooLarge,
     InvalidRequest,
     Problem,
     TenantNotActive,
@@ -26,7 +26,9 @@ from bezant.contracts.problems import (
     UnsupportedMediaType,
 )
 from bezant.foundation.control.directory import TenantDirectory
-from bezant.foundation.http.direct import DirectRequest, DirectRoute, read_body
+from bezant.foundation.http.answering import always_answered
+from bezant.foundation.http.bodies import read_body, replayed, require_json, too_large
+from bezant.foundation.http.direct import DirectRequest, DirectRoute
 from bezant.foundation.http.problems import exception_response, problem_response
 from bezant.foundation.identity.api_keys import ApiKeys
 from bezant.foundation.rate_limit import RateLimiter
@@ -36,6 +38,9 @@ from bezant.foundation.telemetry.metrics import IN_FLIGHT, REQUEST_SECONDS, REQU
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
 WITHOUT_KEY = frozenset({"/v1/sign-ins", "/v1/sign-ins/complete"})
 """How people get a session: what they send there is checked by the routes themselves."""
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose body means something here; that of another method is not looked at."""
+_ONCE = {b"idempotency-key": "Idempotency-Key", b"content-type": "Content-Type"}
 _UNMEASURED = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -78,7 +83,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event; everything but HTTP is passed on."""
         if scope["type"] != "http" or scope["path"] in _UNMEASURED:
-            await self._app(scope, receive, send)
+            await always_answered(self._app, scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
@@ -98,6 +103,9 @@ class Edge:
                     message["headers"].append(_NOTHING_TO_LOAD)
             await send(message)
 
+        async def passing(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._pass(scope, headers, receive, send)
+
         carrier = {
             name.decode("latin-1"): value.decode("latin-1")
             for name, value in headers.items()
@@ -107,7 +115,7 @@ class Edge:
             with self._tracer.start_as_current_span(
                 f"{scope['method']} {self._service}", context=propagate.extract(carrier), kind=SpanKind.SERVER
             ) as span:
-                await self._pass(scope, headers, receive, send_with_headers)
+                await always_answered(passing, scope, receive, send_with_headers)
                 if span.is_recording():
                     span.set_attribute("http.response.status_code", status)
                     span.set_attribute("http.route", _route(scope))
@@ -127,38 +135,40 @@ class Edge:
             log_context.tenant_id.reset(tenant_token)
 
     async def _pass(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/internal/"):
+            # Another service's call carries the groups of many tenants, each made of bodies under the limit.
+            internal = self._internal.get(scope["path"])
+            if internal is not None and scope["method"] == "POST":
+                scope["app"], scope["route"] = self._app, _InternalRoute(scope["path"])
+                await internal(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+            return
         try:
             if scope["path"].startswith("/v1/") and scope["path"] not in WITHOUT_KEY:
                 _refuse_ambiguous(scope, headers)
                 await self._admit(scope, headers)
-            body = self._limited(scope, headers, receive)
+            body = await self._body(headers, receive)
+            if body and scope["method"] in _WITH_BODY:
+                require_json(headers.get(b"content-type", b""), body)
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
             return
-        internal = self._internal.get(scope["path"])
-        if internal is not None and scope["method"] == "POST":
-            scope["app"], scope["route"] = self._app, _InternalRoute(scope["path"])
-            await internal(scope, body.receive, send)
+        except ClientDisconnect:
+            broken_off = InvalidRequest("the body broke off before its end; nothing was done")
+            await problem_response(broken_off)(scope, receive, send)
             return
         route = self._direct.get((scope["method"], scope["path"]))
         if route is None:
-            await self._app(scope, body.receive, body.unless_exceeded(send))
+            await self._app(scope, replayed(body, receive), send)
         else:
             scope["route"] = route
-            response = await self._answer(route, scope, headers, body.receive)
-            await response(scope, receive, body.unless_exceeded(send))
-        if body.exceeded:
-            # Whatever was made of the broken-off body: this is what was wrong.
-            await problem_response(self._too_large())(scope, receive, send)
+            response = await self._answer(route, scope, headers, body)
+            await response(scope, receive, send)
 
-    async def _answer(
-        self, route: DirectRoute, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> Response:
+    async def _answer(self, route: DirectRoute, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Response:
         try:
-            body = await read_body(receive)
             return await route.handler(DirectRequest(scope["bezant.caller"], headers, body))
-        except ClientDisconnect:
-            return problem_response(InvalidRequest("the body broke off before its end; nothing was done"))
         except Exception as error:
             return exception_response(error, scope["method"], scope["path"])
 
@@ -181,66 +191,30 @@ class Edge:
             )
         await self._rate_limiter.admit(caller.tenant_id, record.rate_limit_per_second)
 
-    def _limited(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> "_Body":
-        """Return the request's body under its limit. Raises `BodyTooLarge` for one that says it is larger."""
-        if scope["path"].startswith("/internal/"):
-            # Another service's call carries the groups of many tenants, each made of bodies under the limit.
-            return _Body(receive, None)
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Return the request's body. Raises `BodyTooLarge`, and `ClientDisconnect` for one that breaks off."""
         length = headers.get(b"content-length")
-        if length is None:
-            return _Body(receive, self._body_limit_bytes)
-        if not length.isdigit() or len(length) > 18 or int(length) > self._body_limit_bytes:
-            raise self._too_large()
-        return _Body(receive, None)
-
-    def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"the body may have {self._body_limit_bytes} bytes; split the request")
+        announced = length is not None and length.isdigit() and len(length) <= 18
+        if length is not None and not (announced and int(length) <= self._body_limit_bytes):
+            raise too_large(self._body_limit_bytes)
+        return await read_body(receive, self._body_limit_bytes)
 
 
 class _InternalRoute(NamedTuple):
     path: str
 
 
-class _Body:
-    """A request's body, counted if its length was not announced."""
-
-    def __init__(self, receive: Receive, limit_bytes: int | None) -> None:
-        self.exceeded = False
-        self._receive = receive
-        self._limit_bytes = limit_bytes
-        self._seen_bytes = 0
-
-    async def receive(self) -> Message:
-        """Return the next part; past the limit the client counts as gone."""
-        message = await self._receive()
-        if self._limit_bytes is not None:
-            self._seen_bytes += len(message.get("body", b""))
-            if self._seen_bytes > self._limit_bytes:
-                self.exceeded = True
-                return {"type": "http.disconnect"}
-        return message
-
-    def unless_exceeded(self, send: Send) -> Send:
-        """Return a `send` that drops what is answered to a body that was broken off."""
-        if self._limit_bytes is None:
-            return send
-
-        async def sending(message: Message) -> None:
-            if not self.exceeded:
-                await send(message)
-
-        return sending
-
-
 def _refuse_ambiguous(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Refuse what could be read in two ways: two Idempotency-Keys, and a body that says it is encoded.
+    """Refuse what could be read in two ways: a header twice that counts once, and a body that says it is encoded.
 
     Raises `InvalidRequest`, `UnsupportedMediaType`.
     """
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise UnsupportedMediaType("send the body as it is, without a Content-Encoding")
-    if sum(name == b"idempotency-key" for name, _ in scope["headers"]) > 1:
-        raise InvalidRequest("send one Idempotency-Key header, not several")
+    if len(headers) < len(scope["headers"]):
+        for once, name in _ONCE.items():
+            if sum(given == once for given, _ in scope["headers"]) > 1:
+                raise InvalidRequest(f"send one {name} header, not several")
 
 
 def _route(scope: Scope) -> str:

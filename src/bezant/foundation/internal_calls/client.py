@@ -8,6 +8,7 @@ from uuid import UUID
 
 import aiohttp
 import msgspec
+from aiohttp.resolver import ThreadedResolver
 from opentelemetry import propagate
 
 from bezant.contracts.problems import InternalCallFailed, TenantUnavailable
@@ -175,7 +176,8 @@ class InternalCalls:
             if self._session is None:
                 self._session = aiohttp.ClientSession(
                     timeout=aiohttp.ClientTimeout(total=self._settings.internal_timeout_seconds, connect=1.0),
-                    connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+                    # the system knows the names of our own network
+                    connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, resolver=ThreadedResolver()),
                     headers={"content-type": "application/json"},
                     read_bufsize=1 << 20,
                 )

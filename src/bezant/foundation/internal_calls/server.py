@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bezant.contracts.json_text import UNREADABLE
 from bezant.contracts.problems import Forbidden, InvalidRequest, Problem
-from bezant.foundation.http.direct import read_body
+from bezant.foundation.http.bodies import read_body
 from bezant.foundation.http.problems import problem_response
 from bezant.foundation.identity.internal_tokens import TokenVerifier
 from bezant.foundation.internal_calls.wire import CallRequest, Part, PartAnswer, PartProblem, encode_line

@@ -19,6 +19,9 @@ class NotificationSettings(BaseSettings):
     """Networks that are not public and may yet be sent to, with commas: `127.0.0.0/8,::1/128` on a laptop."""
     ca_file: str | None = None
     """A PEM file of certificate authorities that receivers' certificates may come from, besides the system's."""
+    nameservers: str = ""
+    """Who is asked for the names of webhook endpoints, with commas (`10.0.0.2,10.0.0.3:53`); by default who the system
+    asks."""
     linger_seconds: float = Field(0.03, ge=0, le=5)
     """How long a batch of events waits before its messages are enqueued: larger batches cost less."""
     max_endpoints: int = Field(50, ge=1)
@@ -58,6 +61,11 @@ class NotificationSettings(BaseSettings):
     def _readable(cls, text: str) -> str:
         networks_of(text)
         return text
+
+    @property
+    def nameserver_list(self) -> tuple[str, ...]:
+        """The name servers that are asked instead of the system's."""
+        return tuple(each.strip() for each in self.nameservers.split(",") if each.strip())
 
     @property
     def networks(self) -> tuple[Network, ...]:

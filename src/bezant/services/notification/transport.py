@@ -12,19 +12,32 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import DefaultResolver
+from aiohttp.resolver import AsyncResolver
+from yarl import URL
 
 from bezant.contracts.card_numbers import holds_card_number
 from bezant.contracts.problems import Problem
 from bezant.services.notification.domain.problems import EndpointUrlRefused
 from bezant.services.notification.domain.retry_after import retry_after_seconds
-from bezant.services.notification.domain.targets import Network, check_url, is_allowed_address, refused
+from bezant.services.notification.domain.targets import (
+    Network,
+    check_url,
+    is_allowed_address,
+    kept_form,
+    refused,
+)
 from bezant.services.notification.settings import NotificationSettings
 from bezant.services.notification.storage.client_certificate import ClientCertificate
 
 _KEPT_ANSWER_BYTES: Final = 2 * 1024
 _MAX_ERROR_CHARACTERS: Final = 200
+_HEADER_LINE_BYTES: Final = 32 * 1024
+_HEADER_LINES: Final = 256
+"""Limits of an answer's head, which no receiver reaches that means well: what it says besides its status and
+Retry-After is of no use to us, and an answer that is not read is a message that is sent again for days."""
 _RESOLVE_SECONDS: Final = 3.0
+_NAME_SERVER_SECONDS: Final = 2.0
+_NAME_SERVER_TRIES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +58,27 @@ class _TargetRefused(OSError):
     """The name resolves to an address that webhooks are not sent to."""
 
 
-class _GuardedResolver(AbstractResolver):
-    """Resolves names, and gives only addresses that webhooks may go to: what is connected to is what was checked."""
+class _Names(AbstractResolver):
+    """Resolves names without threads, and gives only addresses that webhooks may go to.
 
-    def __init__(self, allowed: Sequence[Network]) -> None:
-        self._resolver = DefaultResolver()
+    What is connected to is what was checked. The system's own resolver holds a thread for as long as a name server
+    takes, and uvloop has four: a few names whose servers do not answer would hold up every other tenant's.
+    """
+
+    def __init__(self, nameservers: Sequence[str], allowed: Sequence[Network]) -> None:
+        self._resolver = AsyncResolver(
+            nameservers=list(nameservers) or None, timeout=_NAME_SERVER_SECONDS, tries=_NAME_SERVER_TRIES
+        )
         self._allowed = allowed
+
+    async def addresses(self, host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+        """Return every address of a name. Raises `OSError`."""
+        return await self._resolver.resolve(host, port, family)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
+        found = await self.addresses(host, port, family)
         passed = [each for each in found if is_allowed_address(each["host"], self._allowed)]
         if not passed:
             raise _TargetRefused(f"{host} resolves to no public address")
@@ -73,22 +96,25 @@ class WebhookTransport:
         self._networks = settings.networks
         self._certificate = certificate
         self._session: aiohttp.ClientSession | None = None
+        self._names: _Names | None = None
         self._plain_tls: ssl.SSLContext | None = None
         self._mutual_tls: tuple[str, ssl.SSLContext] | None = None
 
-    async def check(self, url: str) -> None:
-        """Raise `EndpointUrlRefused` unless webhooks may go to the URL, by what it says and by what it resolves to.
+    async def check(self, url: str) -> str:
+        """Return the URL in the form in which it is kept.
 
-        A name that does not resolve passes: it may a minute later, and each delivery looks again.
+        Raises `EndpointUrlRefused` unless webhooks may go there, by what the URL says and by what it resolves to. A
+        name that does not resolve passes: it may a minute later, and each delivery looks again.
         """
-        host = check_url(url, allow_http=self._settings.allow_http, allowed=self._networks)
+        target = check_url(url, allow_http=self._settings.allow_http, allowed=self._networks)
         try:
             async with asyncio.timeout(_RESOLVE_SECONDS):
-                found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+                found = await self._opened_names().addresses(target.host, 0, socket.AF_UNSPEC)
         except (OSError, UnicodeError, TimeoutError):
-            return
-        if not all(is_allowed_address(str(each[4][0]), self._networks) for each in found):
-            raise refused(host)
+            return kept_form(url, target)
+        if not all(is_allowed_address(each["host"], self._networks) for each in found):
+            raise refused(target.host)
+        return kept_form(url, target)
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, *, client_certificate: bool) -> Answer:
         """Send one request. Never raises: whatever goes wrong is an answer."""
@@ -96,10 +122,10 @@ class WebhookTransport:
         status_code, error, retry_after, answered = None, None, None, b""
         try:
             # The settings may have become stricter since the endpoint was made.
-            check_url(url, allow_http=self._settings.allow_http, allowed=self._networks)
+            target = check_url(url, allow_http=self._settings.allow_http, allowed=self._networks)
             context = await self._tls(client_certificate=client_certificate)
             async with self._opened().post(
-                url, data=body, headers=headers, allow_redirects=False, ssl=context
+                URL(target.url, encoded=True), data=body, headers=headers, allow_redirects=False, ssl=context
             ) as response:
                 status_code = response.status
                 retry_after = response.headers.get("retry-after")
@@ -126,12 +152,20 @@ class WebhookTransport:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, resolver=_GuardedResolver(self._networks)),
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, resolver=self._opened_names()),
                 timeout=aiohttp.ClientTimeout(total=self._settings.request_timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
+                max_line_size=_HEADER_LINE_BYTES,
+                max_field_size=_HEADER_LINE_BYTES,
+                max_headers=_HEADER_LINES,
             )
         return self._session
+
+    def _opened_names(self) -> _Names:
+        if self._names is None:
+            self._names = _Names(self._settings.nameserver_list, self._networks)
+        return self._names
 
     async def _tls(self, *, client_certificate: bool) -> ssl.SSLContext:
         """Return the TLS parameters of a request. Raises `ClientCertificateUnavailable`."""
@@ -157,10 +191,15 @@ class WebhookTransport:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+        if self._names is not None:
+            await self._names.close()
 
 
 def _reason(failed: Exception) -> str:
     # aiohttp's own words about a connection hold the address of an object in memory and not always the reason.
+    if isinstance(failed, aiohttp.ClientResponseError):
+        # Its status is aiohttp's, not the receiver's.
+        return f"the answer cannot be read as HTTP: {failed.message.splitlines()[0]}"[:_MAX_ERROR_CHARACTERS]
     cause: object = failed.os_error if isinstance(failed, aiohttp.ClientConnectorError) else failed
     return f"{type(failed).__name__}: {cause}"[:_MAX_ERROR_CHARACTERS]
 

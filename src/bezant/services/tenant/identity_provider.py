@@ -15,6 +15,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 import aiohttp
 import jwt
 import msgspec
+from aiohttp.resolver import ThreadedResolver
 
 from bezant.contracts.json_text import UNREADABLE
 from bezant.contracts.problems import Unavailable
@@ -201,7 +202,7 @@ class IdentityProvider:
             if self._settings.oidc_ca_file is not None:
                 context.load_verify_locations(self._settings.oidc_ca_file)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=8, ssl=context),
+                connector=aiohttp.TCPConnector(limit=8, ssl=context, resolver=ThreadedResolver()),
                 timeout=aiohttp.ClientTimeout(total=self._settings.oidc_timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )

@@ -14,7 +14,7 @@ from bezant.contracts.problems import InvalidCursor, InvalidRequest, NotFound
 from bezant.foundation.approvals import Approval, Approvals, ApprovalView, approval_response
 from bezant.foundation.approvals.problems import ApprovalRequired
 from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
-from bezant.foundation.idempotency import fingerprint, idempotency_key
+from bezant.foundation.idempotency import fingerprint, required_key
 from bezant.foundation.identity import Caller
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.account.api.rendering import account_view, balance_view, statement_view
@@ -38,7 +38,7 @@ from bezant.services.account.operations.read_accounts import describe_account, l
 
 Reader = Annotated[Caller, Depends(require("accounts:read"))]
 AccountWriter = Annotated[Caller, Depends(require("accounts:write"))]
-Key = Annotated[str, Depends(idempotency_key)]
+Key = Annotated[str, Depends(required_key)]
 _MAX_VERSION = 2**63 - 1
 
 

@@ -69,7 +69,7 @@ class ManageEndpoints:
         Raises `EndpointUrlRefused`, `EventFilterInvalid`, `TooManyEndpoints`.
         """
         check_filters(event_filters)
-        await self._transport.check(url)
+        url = await self._transport.check(url)
         endpoint_id, secret = new_id(), new_secret()
         signing_key, public_key = (
             await self._key_pair(endpoint_id)
@@ -102,8 +102,7 @@ class ManageEndpoints:
     async def change(self, tenant_id: UUID, endpoint_id: UUID, change: EndpointChange, *, actor: str) -> Endpoint:
         """Return the endpoint as changed. Raises `EndpointNotFound`, `EndpointUrlRefused`, `EventFilterInvalid`."""
         check_filters(change.event_filters or [])
-        if change.url is not None:
-            await self._transport.check(change.url)
+        url = None if change.url is None else await self._transport.check(change.url)
         signing_key, public_key = (
             await self._key_pair(endpoint_id) if SignatureScheme.ED25519 in (change.signatures or ()) else (None, None)
         )
@@ -115,7 +114,7 @@ class ManageEndpoints:
                 QUERIES["update_endpoint"],
                 {
                     "endpoint_id": endpoint_id,
-                    "url": before.url if change.url is None else change.url,
+                    "url": before.url if url is None else url,
                     "description": before.description if change.description is None else change.description,
                     "event_filters": before.event_filters if change.event_filters is None else change.event_filters,
                     "status": status,

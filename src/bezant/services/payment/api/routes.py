@@ -4,18 +4,26 @@ The routes that move money answer with bytes that the operations made, so that a
 bytes; `response_model` stands in the OpenAPI document only.
 """
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from bezant.contracts.card_numbers import refuse_card_numbers
-from bezant.contracts.problems import UnsupportedMediaType
-from bezant.foundation.http import Page, decode_cursor, encode_cursor, page_limit, require
+from bezant.contracts.json_text import UNREADABLE
+from bezant.contracts.problems import InvalidRequest
+from bezant.foundation.http import Page, caller_of, decode_cursor, encode_cursor, page_limit, require
 from bezant.foundation.http.direct import DirectRequest, DirectRoute, documented, parse
-from bezant.foundation.idempotency import checked_key, fingerprint, fingerprint_of_document, required_key
+from bezant.foundation.idempotency import (
+    LONGEST_KEY_OF_AN_ITEM,
+    checked_key,
+    fingerprint,
+    fingerprint_of_document,
+    required_key,
+)
 from bezant.foundation.identity.api_keys import Caller
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.payment.api.schemas import (
@@ -42,6 +50,23 @@ from bezant.services.payment.operations.create_payments import Answer, PaymentCr
 Reader = Annotated[Caller, Depends(require("payments:read"))]
 Writer = Annotated[Caller, Depends(require("payments:write"))]
 Key = Annotated[str, Depends(required_key)]
+_OWNERS: Final[Mapping[str, tuple[Literal["accounts", "payments", "transfers"], str]]] = {
+    "account": ("accounts", "accounts:read"),
+    "ledger": ("transfers", "transfers:read"),
+    "payment": ("payments", "payments:read"),
+}
+"""What a key made, and the scope to read it, by the schema of the service that has the key."""
+
+
+async def _reader_of_keys(request: Request) -> Caller:
+    """Return a caller that may read something that keys make; which, depends on what this key made."""
+    caller = await caller_of(request)
+    if not any(scope in caller.scopes for _, scope in _OWNERS.values()):
+        caller.require("payments:read")
+    return caller
+
+
+KeyReader = Annotated[Caller, Depends(_reader_of_keys)]
 
 
 def _splits(given: list[SplitSchema]) -> list[Split]:
@@ -88,8 +113,6 @@ def create_route(creation: PaymentCreation) -> DirectRoute:
     async def create(request: DirectRequest) -> Response:
         request.caller.require("payments:write")
         key = checked_key(request.headers.get(b"idempotency-key", b"").decode("latin-1"))
-        if not request.headers.get(b"content-type", b"").startswith(b"application/json"):
-            raise UnsupportedMediaType("send the payment as application/json")
         order = _order(
             parse(PaymentRequest, request.body),
             actor=request.caller.actor,
@@ -103,6 +126,14 @@ def create_route(creation: PaymentCreation) -> DirectRoute:
 
 class _SentBatch(msgspec.Struct):
     payments: list[dict[str, Any]]
+
+
+def _sent_payments(raw: bytes) -> list[dict[str, Any]]:
+    """Return the items of a batch as they were sent. Raises `InvalidRequest` for what only a lenient parser reads."""
+    try:
+        return msgspec.json.decode(raw, type=_SentBatch).payments
+    except (*UNREADABLE, RecursionError) as error:
+        raise InvalidRequest(f"body: {error}") from error
 
 
 def payment_routes(
@@ -127,7 +158,7 @@ def payment_routes(
     async def create_batch(request: Request, body: PaymentBatchRequest, caller: Writer, key: Key) -> Response:
         """Make up to 500 independent payments; each is answered as if it had been sent alone."""
         raw = await request.body()
-        sent = msgspec.json.decode(raw, type=_SentBatch).payments
+        sent = _sent_payments(raw)
 
         def order(position: int) -> PaymentOrder:
             item = body.payments[position]
@@ -222,18 +253,45 @@ def payment_routes(
         payment, found = await read_payments.list_refunds(databases, caller.tenant, payment_id)
         return _json({"data": [refund_document(action, payment) for action in found]})
 
-    @router.get("/v1/idempotency/{key:path}")
-    async def idempotency(key: str, caller: Reader) -> IdempotencyAnswer:
-        """Return what became of the request with this Idempotency-Key."""
-        record = await read_payments.get_idempotency_record(databases, caller.tenant, checked_key(key))
-        body = None if record.response_body is None else msgspec.json.decode(record.response_body)
-        return IdempotencyAnswer(
-            key=record.key,
-            status="in_progress" if record.response_status is None else "completed",
-            resource_id=record.resource_id,
-            response_status=record.response_status,
-            response_body=body,
-            created_at=record.created_at,
-        )
+    @router.get("/v1/idempotency", operation_id="idempotency.find")
+    async def idempotency(
+        key: Annotated[
+            str, Query(max_length=LONGEST_KEY_OF_AN_ITEM, description="The Idempotency-Key, as it was sent")
+        ],
+        caller: KeyReader,
+    ) -> IdempotencyAnswer:
+        """Return what became of the request with this Idempotency-Key.
+
+        One key names one request of the tenant, to whichever path it was sent. An item of a batch without a key of its
+        own has the batch's key, a slash and the item's position: `b1/0`. The records are kept for seven days.
+        """
+        return await _what_became(databases, caller, key)
+
+    # our clients ask for every key in the query, under the name that this operation always had
+    @router.get("/v1/idempotency/{key:path}", openapi_extra={"x-bezant-query-form": "/v1/idempotency"})
+    async def idempotency_by_path(key: str, caller: KeyReader) -> IdempotencyAnswer:
+        """Return what became of the request with this Idempotency-Key, for keys that a path can carry.
+
+        Gateways refuse or rewrite paths with encoded slashes, empty segments and `..`. Ask with `?key=` for such keys.
+        """
+        return await _what_became(databases, caller, key)
 
     return router
+
+
+async def _what_became(databases: TenantDatabases, caller: Caller, key: str) -> IdempotencyAnswer:
+    record = await read_payments.get_idempotency_record(
+        databases, caller.tenant, checked_key(key, longest=LONGEST_KEY_OF_AN_ITEM)
+    )
+    resource, scope = _OWNERS[record.owner]
+    caller.require(scope)
+    body = None if record.response_body is None else msgspec.json.decode(record.response_body)
+    return IdempotencyAnswer(
+        key=record.key,
+        resource=resource,
+        status="in_progress" if record.response_status is None else "completed",
+        resource_id=record.resource_id,
+        response_status=record.response_status,
+        response_body=body,
+        created_at=record.created_at,
+    )

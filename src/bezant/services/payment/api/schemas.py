@@ -160,8 +160,11 @@ class IdempotencyAnswer(BaseModel):
     """What became of the request with a key."""
 
     key: str
+    resource: Literal["accounts", "payments", "transfers"] = Field(
+        description="Below which path the request was made: `accounts` for /v1/accounts, and so on"
+    )
     status: Literal["in_progress", "completed"]
-    resource_id: UUID
+    resource_id: UUID = Field(description="The account, payment, refund, transfer or batch that the request made")
     response_status: int | None
     response_body: dict[str, Any] | None
     created_at: datetime

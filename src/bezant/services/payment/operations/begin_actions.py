@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 
 from bezant.contracts.identifiers import new_id
-from bezant.contracts.problems import IdempotencyKeyReused, Problem, RequestInProgress
+from bezant.contracts.problems import Problem, RequestInProgress
+from bezant.foundation.idempotency import key_reused
 from bezant.foundation.tenancy import TenantTransaction
 from bezant.services.payment.domain.payments import (
     Action,
@@ -85,7 +86,7 @@ async def begin_actions(transaction: TenantTransaction, orders: list[ActionOrder
     if released:
         await transaction.execute(QUERIES["release_keys"], {"keys": released})
     if repeated:
-        await _answer_repeated(transaction, orders, repeated, begun)
+        await _answer_repeated(transaction, orders, repeated, free, begun)
     return begun
 
 
@@ -165,18 +166,18 @@ async def _answer_repeated(
     transaction: TenantTransaction,
     orders: list[ActionOrder],
     repeated: dict[int, str],
+    free: dict[str, UUID],
     begun: list[Begun | Answer | Exception],
 ) -> None:
     records = await transaction.fetch_all(QUERIES["idempotency_records"], {"keys": list(set(repeated.values()))})
     by_key = {row[0]: row for row in records}
     for position, key in repeated.items():
         record = by_key.get(key)
-        if record is None:
+        if record is None and key in free:
             # The first order of the key in this group was refused: so is this one, in its own right.
             continue
-        if bytes(record[1]) != orders[position].fingerprint:
-            begun[position] = IdempotencyKeyReused(
-                "this Idempotency-Key was used for a different request before; use a new key for a new request"
-            )
+        if record is None or bytes(record[1]) != orders[position].fingerprint:
+            # without a record the key is another service's
+            begun[position] = key_reused()
         elif record[3] is not None:
             begun[position] = Answer(record[3], record[4].encode())

@@ -15,11 +15,12 @@ import msgspec
 import psycopg
 
 from bezant.contracts.identifiers import new_id
-from bezant.contracts.problems import IdempotencyKeyReused, Problem, TenantUnavailable
+from bezant.contracts.problems import Problem, TenantUnavailable
 from bezant.foundation.coalescing import Coalescer
 from bezant.foundation.database import is_transient
 from bezant.foundation.due_work import DueWork
 from bezant.foundation.failpoints import failpoint
+from bezant.foundation.idempotency import key_reused
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.payment.domain.payments import Payment, Split, Status, payment_legs
 from bezant.services.payment.domain.problems import SameAccount
@@ -118,13 +119,14 @@ class PaymentCreation:
         for order in orders:
             owner = by_key[order.key]
             if owner.fingerprint != order.fingerprint:
-                answers.append(_reused())
+                answers.append(key_reused())
             elif (payment := first[order.key]).id in inserted:
                 done = settled.get(payment.id)
                 answers.append(Answer(201 if done else 202, encode(payment_document(done or payment))))
             else:
-                fingerprint, answer = known[order.key]
-                answers.append(_reused() if fingerprint != order.fingerprint else answer)
+                # without a record the key is another service's
+                fingerprint, answer = known.get(order.key, (None, None))
+                answers.append(key_reused() if answer is None or fingerprint != order.fingerprint else answer)
         return answers
 
     async def _carry_on_later(self, tenant_id: UUID) -> None:
@@ -234,12 +236,6 @@ def _row(payment: Payment, fingerprint: bytes) -> _Row:
         splits=splits_to_json(payment.splits),
         metadata=payment.metadata,
         context=payment.context,
-    )
-
-
-def _reused() -> IdempotencyKeyReused:
-    return IdempotencyKeyReused(
-        "this Idempotency-Key was used for a different request before; use a new key for a new request"
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from bezant.contracts.problems import NotFound
@@ -26,6 +26,8 @@ class IdempotencyRecord:
     """What is known of a key."""
 
     key: str
+    owner: Literal["account", "ledger", "payment"]
+    """The schema of the service that it was sent to."""
     resource_id: UUID
     response_status: int | None
     response_body: str | None
@@ -71,8 +73,7 @@ async def list_refunds(databases: TenantDatabases, tenant_id: UUID, payment_id: 
 
 async def get_idempotency_record(databases: TenantDatabases, tenant_id: UUID, key: str) -> IdempotencyRecord:
     """Return what is known of a key. Raises `NotFound`."""
-    rows = await databases.fetch(tenant_id, QUERIES["idempotency_records"], {"keys": [key]})
+    rows = await databases.fetch(tenant_id, QUERIES["record_of_key"], {"key": key})
     if not rows:
         raise NotFound("no request with this Idempotency-Key was recorded in the last seven days")
-    row = rows[0]
-    return IdempotencyRecord(row[0], row[2], row[3], row[4], row[5])
+    return IdempotencyRecord(key, *rows[0])

@@ -8,9 +8,12 @@ WITH given AS (
   SELECT * FROM json_to_recordset(%(rows)s::json)
     AS t(key text, fingerprint bytea, id uuid, source uuid, destination uuid, amount bigint, currency text, capture text,
       reference text, actor text, expiry timestamptz, at timestamptz, splits jsonb, metadata jsonb, context jsonb)
+), ours AS (
+  INSERT INTO idempotency.keys (key, owner) SELECT key, 'payment' FROM given ORDER BY key
+  ON CONFLICT (key) DO UPDATE SET owner = excluded.owner WHERE keys.owner = excluded.owner RETURNING key
 ), claimed AS (
   INSERT INTO payment.idempotency (key, fingerprint, resource_id)
-  SELECT key, fingerprint, id FROM given ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key
+  SELECT key, fingerprint, id FROM given JOIN ours USING (key) ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key
 )
 INSERT INTO payment.payments (id, source_account_id, destination_account_id, amount_minor, currency, capture,
   reference, actor, expires_at, created_at, updated_at, splits, metadata, context, idempotency_key, status)
@@ -126,15 +129,25 @@ SELECT EXISTS (SELECT 1 FROM payment.payments
 
 -- name: claim_keys
 -- Claim the idempotency keys of a group of actions; returned are those that were free.
+WITH given AS (
+  SELECT * FROM unnest(%(keys)b::text[], %(fingerprints)b::bytea[], %(ids)b::uuid[]) AS g(key, fingerprint, id)
+), ours AS (
+  INSERT INTO idempotency.keys (key, owner) SELECT key, 'payment' FROM given ORDER BY key
+  ON CONFLICT (key) DO UPDATE SET owner = excluded.owner WHERE keys.owner = excluded.owner RETURNING key
+)
 INSERT INTO payment.idempotency (key, fingerprint, resource_id)
-SELECT * FROM unnest(%(keys)b::text[], %(fingerprints)b::bytea[], %(ids)b::uuid[]) AS g(key, fingerprint, id)
-ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key
+SELECT key, fingerprint, id FROM given JOIN ours USING (key) ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key
 
 -- name: release_keys
 -- A refused action has recorded nothing: its key is free again.
-DELETE FROM payment.idempotency i USING unnest(%(keys)b::text[]) AS g(key)
-CROSS JOIN LATERAL (SELECT ctid FROM payment.idempotency WHERE key = g.key OFFSET 0) place
-WHERE i.ctid = place.ctid AND i.response_status IS NULL
+WITH free AS (
+  DELETE FROM payment.idempotency i USING unnest(%(keys)b::text[]) AS g(key)
+  CROSS JOIN LATERAL (SELECT ctid FROM payment.idempotency WHERE key = g.key OFFSET 0) place
+  WHERE i.ctid = place.ctid AND i.response_status IS NULL RETURNING i.key
+)
+DELETE FROM idempotency.keys k USING free
+CROSS JOIN LATERAL (SELECT ctid FROM idempotency.keys WHERE key = free.key OFFSET 0) place
+WHERE k.ctid = place.ctid AND k.owner = 'payment'
 
 -- name: insert_actions
 -- Write the intent of a group of actions.
@@ -206,4 +219,13 @@ WHERE p.ctid = place.ctid AND NOT (p.risk ? 'rescored') RETURNING p.id
 
 -- name: prune_idempotency
 -- Forget keys after their retention.
-DELETE FROM payment.idempotency WHERE created_at < now() - make_interval(days => %(days)s)
+WITH gone AS (
+  DELETE FROM payment.idempotency WHERE created_at < now() - make_interval(days => %(days)s) RETURNING key
+)
+DELETE FROM idempotency.keys k USING gone
+CROSS JOIN LATERAL (SELECT ctid FROM idempotency.keys WHERE key = gone.key OFFSET 0) place
+WHERE k.ctid = place.ctid AND k.owner = 'payment'
+
+-- name: record_of_key
+-- What is known of one key, whichever service of the tenant has it.
+SELECT owner, resource_id, response_status, response_body, created_at FROM idempotency.record_of(%(key)s)

@@ -14,7 +14,7 @@ from bezant.contracts.money import Balance
 from bezant.contracts.problems import NotFound
 from bezant.foundation.approvals import Approvals, ApprovalView, approval_response
 from bezant.foundation.http import Page, page_limit, require
-from bezant.foundation.idempotency import fingerprint, idempotency_key
+from bezant.foundation.idempotency import fingerprint, required_key
 from bezant.foundation.identity import Caller
 from bezant.foundation.tenancy import TenantDatabases
 from bezant.services.transaction.api.cursors import decode_place, decode_version, encode_place
@@ -35,7 +35,8 @@ from bezant.services.transaction.api.schemas import (
 from bezant.services.transaction.domain.book import Submitted, SubmittedBatch
 from bezant.services.transaction.domain.problems import problem_of
 from bezant.services.transaction.operations.check_ledger import check_ledger
-from bezant.services.transaction.operations.post_group import KeyedRequest, Posting
+from bezant.services.transaction.operations.note_asked import note_asked
+from bezant.services.transaction.operations.post_group import Answer, KeyedRequest, Posting
 from bezant.services.transaction.operations.read_transfers import (
     list_transfers,
     list_transfers_of_account,
@@ -46,7 +47,7 @@ from bezant.services.transaction.operations.write_group import Writer
 
 Reader = Annotated[Caller, Depends(require("transfers:read"))]
 LedgerWriter = Annotated[Caller, Depends(require("ledger:write"))]
-Key = Annotated[str, Depends(idempotency_key)]
+Key = Annotated[str, Depends(required_key)]
 
 
 def public_router(databases: TenantDatabases, writer: Writer, approvals: Approvals) -> APIRouter:
@@ -134,6 +135,8 @@ def _add_reversals(router: APIRouter, databases: TenantDatabases, writer: Writer
         if await approvals.demanded(caller.tenant, "reversals"):
             if await read_transfer(databases, caller.tenant, transfer_id) is None:
                 raise NotFound(f"there is no transfer {transfer_id}")
+            if (answered := await note_asked(databases, caller.tenant, keyed, transfer_id)) is not None:
+                return _response(answered)
             asked = await approvals.ask(
                 caller,
                 action=REVERSE_TRANSFER,
@@ -255,5 +258,9 @@ async def _write(writer: Writer, caller: Caller, item: Submitted | SubmittedBatc
     if answer is None:
         assert posted.result is not None
         raise problem_of(posted.result.reason_code, posted.result.detail)
+    return _response(answer)
+
+
+def _response(answer: Answer) -> Response:
     media_type = "application/json" if answer.status < 400 else "application/problem+json"
     return Response(answer.body, status_code=answer.status, media_type=media_type)

@@ -9,13 +9,13 @@ from uuid import UUID
 import psycopg
 
 from bezant.contracts.internal.ledger import CommandResult
-from bezant.contracts.problems import IdempotencyKeyReused
 from bezant.foundation.failpoints import failpoint
+from bezant.foundation.idempotency import key_reused
 from bezant.foundation.tenancy import TenantDatabases, TenantTransaction
 from bezant.services.transaction.domain.book import Submitted, SubmittedBatch
 from bezant.services.transaction.domain.posting import decide_group
 from bezant.services.transaction.domain.reasons import Reason
-from bezant.services.transaction.storage.answers import KeyRecord, read_answers, store_answers
+from bezant.services.transaction.storage.answers import KeyRecord, claim_keys, read_answers, store_answers
 from bezant.services.transaction.storage.history import StoredTransfer, stored_transfers
 from bezant.services.transaction.storage.reading import BookChanged, read_book
 from bezant.services.transaction.storage.writing import write_decided
@@ -122,8 +122,10 @@ async def _post(
 
 async def _post_in(tx: TenantTransaction, postings: Sequence[Posting]) -> Sequence[Posted | Exception]:
     book = await read_book(tx, [command for posting in postings for command in posting.commands])
-    records = await read_answers(tx, [posting.request.key for posting in postings if posting.request])
-    deciding = list(_first_uses(postings, records))
+    keys = [posting.request.key for posting in postings if posting.request]
+    others = await claim_keys(tx, keys)
+    records = await read_answers(tx, keys)
+    deciding = list(_first_uses(postings, {*records, *others}))
     decided = decide_group(book, [posting.item for posting in deciding])
     await write_decided(tx, decided)
     results = {id(posting): result for posting, result in zip(deciding, decided.results, strict=True)}
@@ -136,9 +138,9 @@ async def _post_in(tx: TenantTransaction, postings: Sequence[Posting]) -> Sequen
     ]
 
 
-def _first_uses(postings: Sequence[Posting], records: dict[str, KeyRecord]) -> Iterator[Posting]:
+def _first_uses(postings: Sequence[Posting], used: set[str]) -> Iterator[Posting]:
     """Yield the postings without a key and those that are the first to use theirs."""
-    seen = set(records)
+    seen = set(used)
     for posting in postings:
         if posting.request is not None:
             if posting.request.key in seen:
@@ -163,9 +165,8 @@ async def _answer(tx: TenantTransaction, pairs: Sequence[tuple[Posting, CommandR
 
 
 def _replay(request: KeyedRequest, records: dict[str, KeyRecord]) -> Posted | Exception:
-    record = records[request.key]
-    if record.fingerprint != request.fingerprint:
-        return IdempotencyKeyReused(
-            "this Idempotency-Key was used for a different request before; use a new key for a new request"
-        )
+    record = records.get(request.key)
+    if record is None or record.fingerprint != request.fingerprint:
+        # without a record the key is another service's
+        return key_reused()
     return Posted(answer=Answer(record.status, record.body))

@@ -19,6 +19,17 @@ class KeyRecord:
     body: str
 
 
+async def claim_keys(tx: TenantTransaction, keys: Sequence[str]) -> set[str]:
+    """Claim keys in this transaction, and return those that belong to another service of the tenant.
+
+    A request with the same key that another process is at work on is waited for.
+    """
+    if not keys:
+        return set()
+    rows = await tx.fetch_all(QUERIES["claim_keys"], {"keys": sorted(set(keys))})
+    return set(keys) - {row[0] for row in rows}
+
+
 async def read_answers(tx: TenantTransaction, keys: Sequence[str]) -> dict[str, KeyRecord]:
     """Return the records of those keys that were used before."""
     if not keys:

@@ -129,6 +129,11 @@ WHERE h.state = 'pending' AND h.expires_at <= now() ORDER BY h.expires_at LIMIT 
 -- When the next hold expires.
 SELECT min(expires_at) FROM ledger.holds WHERE state = 'pending' AND expires_at IS NOT NULL
 
+-- name: claim_keys
+-- Claim idempotency keys; returned are those that are the ledger's, now or from before.
+INSERT INTO idempotency.keys (key, owner) SELECT key, 'ledger' FROM unnest(%(keys)b::text[]) AS given(key) ORDER BY key
+ON CONFLICT (key) DO UPDATE SET owner = excluded.owner WHERE keys.owner = excluded.owner RETURNING key
+
 -- name: stored_answers
 -- The stored answers of idempotency keys.
 SELECT key, fingerprint, resource_id, response_status, response_body FROM ledger.idempotency WHERE key = ANY(%(keys)b::text[])

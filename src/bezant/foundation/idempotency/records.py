@@ -6,15 +6,19 @@ the draft of the IETF httpapi working group, draft-ietf-httpapi-idempotency-key-
 
 Every schema that uses it has a table `idempotency (key text primary key, fingerprint bytea not null,
 resource_id uuid not null, response_status integer, response_body text, created_at timestamptz not null)`.
+
+A key names one request of the tenant, whichever service it was sent to. The services of a tenant share the table
+`idempotency.keys`, which says whose a key is: the second service that is sent it refuses it. See
+docs/decisions/0010-keys.md. The keys of the control database are those of the platform's administrators.
 """
 
 import hashlib
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
-from fastapi import Header, Request
+from fastapi import Header
 from psycopg import AsyncConnection, sql
 
 from bezant.contracts.json_text import UNREADABLE
@@ -22,6 +26,29 @@ from bezant.contracts.problems import IdempotencyKeyMissing, IdempotencyKeyReuse
 
 RETENTION_DAYS = 7
 _MAX_KEY_CHARACTERS = 255
+LONGEST_KEY_OF_AN_ITEM = _MAX_KEY_CHARACTERS + len("/499")
+"""An item of a batch without a key of its own has the batch's key, a slash and its position."""
+
+_SHARING: Final = frozenset({"account", "ledger", "payment"})
+"""The schemas of a tenant that share `idempotency.keys`."""
+_CLAIM: Final = sql.SQL(
+    "INSERT INTO {} (key, fingerprint, resource_id) VALUES (%(key)s, %(fingerprint)s, %(resource_id)s) "
+    "ON CONFLICT (key) DO NOTHING"
+)
+_CLAIM_OF_TENANT: Final = sql.SQL(
+    "WITH ours AS ("
+    "INSERT INTO idempotency.keys (key, owner) VALUES (%(key)s, %(owner)s) "
+    "ON CONFLICT (key) DO UPDATE SET owner = excluded.owner WHERE keys.owner = excluded.owner RETURNING key) "
+    "INSERT INTO {} (key, fingerprint, resource_id) "
+    "SELECT key, %(fingerprint)s::bytea, %(resource_id)s::uuid FROM ours ON CONFLICT (key) DO NOTHING"
+)
+_PRUNE: Final = sql.SQL("DELETE FROM {} WHERE created_at < now() - make_interval(days => %(days)s)")
+_PRUNE_OF_TENANT: Final = sql.SQL(
+    "WITH gone AS (DELETE FROM {} WHERE created_at < now() - make_interval(days => %(days)s) RETURNING key) "
+    "DELETE FROM idempotency.keys k USING gone "
+    "CROSS JOIN LATERAL (SELECT ctid FROM idempotency.keys WHERE key = gone.key OFFSET 0) place "
+    "WHERE k.ctid = place.ctid AND k.owner = %(owner)s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +60,14 @@ class StoredAnswer:
     body: str | None
 
 
-def idempotency_key(request: Request) -> str:
-    """Return the request's Idempotency-Key. Raises `IdempotencyKeyMissing`, `InvalidRequest`."""
-    return checked_key(request.headers.get("idempotency-key"))
-
-
-def checked_key(key: str | None) -> str:
+def checked_key(key: str | None, *, longest: int = _MAX_KEY_CHARACTERS) -> str:
     """Return the key if it is one. Raises `IdempotencyKeyMissing`, `InvalidRequest`."""
     if not key:
         raise IdempotencyKeyMissing(
             "send an Idempotency-Key header: a value of your choice, the same for every attempt at this request"
         )
-    if len(key) > _MAX_KEY_CHARACTERS or not key.isascii() or not key.isprintable():
-        raise InvalidRequest(f"the Idempotency-Key must be 1 to {_MAX_KEY_CHARACTERS} printable ASCII characters")
+    if len(key) > longest or not key.isascii() or not key.isprintable():
+        raise InvalidRequest(f"the Idempotency-Key must be 1 to {longest} printable ASCII characters")
     return key
 
 
@@ -55,7 +77,8 @@ async def required_key(
         Header(
             max_length=_MAX_KEY_CHARACTERS,
             description="A value of your choice, the same for every attempt at this request. Required: the request "
-            "takes effect once, and every repetition gets the first answer.",
+            "takes effect once, and every repetition gets the first answer. A key names one request of the tenant: "
+            "another request with it, to this path or any other, is refused with 422 `idempotency_key_reused`.",
         ),
     ] = None,
 ) -> str:
@@ -105,10 +128,8 @@ async def claim_key(
     """
     table = sql.Identifier(schema, "idempotency")
     inserted = await connection.execute(
-        sql.SQL(
-            "INSERT INTO {} (key, fingerprint, resource_id) VALUES (%s, %s, %s) ON CONFLICT (key) DO NOTHING"
-        ).format(table),
-        (key, request_fingerprint, resource_id),
+        (_CLAIM_OF_TENANT if schema in _SHARING else _CLAIM).format(table),
+        {"key": key, "owner": schema, "fingerprint": request_fingerprint, "resource_id": resource_id},
     )
     if inserted.rowcount:
         return None
@@ -117,12 +138,17 @@ async def claim_key(
         (key,),
     )
     row = await cursor.fetchone()
-    assert row is not None
-    if bytes(row[0]) != request_fingerprint:
-        raise IdempotencyKeyReused(
-            "this Idempotency-Key was used for a different request before; use a new key for a new request"
-        )
+    if row is None or bytes(row[0]) != request_fingerprint:
+        # Without a record of our own the key is another service's.
+        raise key_reused()
     return StoredAnswer(row[1], row[2], row[3])
+
+
+def key_reused() -> IdempotencyKeyReused:
+    """Return the refusal of a key that belongs to another request."""
+    return IdempotencyKeyReused(
+        "this Idempotency-Key was used for a different request before; use a new key for a new request"
+    )
 
 
 async def store_answer(connection: AsyncConnection[Any], schema: str, *, key: str, status: int, body: str) -> None:
@@ -138,8 +164,6 @@ async def store_answer(connection: AsyncConnection[Any], schema: str, *, key: st
 async def prune_keys(connection: AsyncConnection[Any], schema: str) -> None:
     """Delete records older than the retention."""
     await connection.execute(
-        sql.SQL("DELETE FROM {} WHERE created_at < now() - make_interval(days => %s)").format(
-            sql.Identifier(schema, "idempotency")
-        ),
-        (RETENTION_DAYS,),
+        (_PRUNE_OF_TENANT if schema in _SHARING else _PRUNE).format(sql.Identifier(schema, "idempotency")),
+        {"days": RETENTION_DAYS, "owner": schema},
     )

@@ -1,0 +1,1 @@
+"""The schema that holds which service of a tenant has which Idempotency-Key."""
