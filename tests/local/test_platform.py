@@ -20,7 +20,7 @@ from bezant.contracts.events import PARTITIONS
 from bezant.local import footprint, proc
 from bezant.local.errors import DataDirectoryInUse, InvalidOptions, NotRunning, PortTaken
 from bezant.local.platform import LocalPlatform
-from bezant.local.postgres import MAX_CONNECTIONS, SUPERUSER
+from bezant.local.postgres import max_connections, SUPERUSER
 from bezant.local.status import PlatformState
 
 from .parts import infrastructure, without_valkey
@@ -140,7 +140,7 @@ def test_postgres_is_tuned_without_giving_up_durability(platform: LocalPlatform)
         settings = dict(connection.execute("SELECT name, setting FROM pg_settings").fetchall())
     assert (settings["fsync"], settings["synchronous_commit"], settings["full_page_writes"]) == ("on", "on", "on")
     assert settings["recovery_init_sync_method"] == "syncfs"
-    assert settings["max_connections"] == str(MAX_CONNECTIONS)
+    assert settings["max_connections"] == str(max_connections())
     assert settings["listen_addresses"] == "127.0.0.1"
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(

@@ -38,7 +38,8 @@ class DueWork:
         self._handlers: Mapping[str, DueHandler] = {}
         self._guarded_until: dict[tuple[UUID, str], float] = {}
         self._hints: dict[tuple[UUID, str], datetime] = {}
-        self._leaving_hints: asyncio.Task[None] | None = None
+        self._gathering: asyncio.Task[None] | None = None
+        self._leaving = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
 
     def register(self, handlers: Mapping[str, DueHandler]) -> None:
@@ -66,31 +67,28 @@ class DueWork:
         self._guarded_until[key] = now + within_seconds
         self._hints[key] = datetime.now(UTC) + timedelta(seconds=2 * within_seconds)
         # Those who come while a statement is under way leave their hints together in the next one.
-        if self._leaving_hints is not None:
-            await asyncio.shield(self._leaving_hints)
-        if key in self._hints:
-            if self._leaving_hints is None:
-                self._leaving_hints = asyncio.create_task(self._leave_hints())
-            await asyncio.shield(self._leaving_hints)
+        if self._gathering is None:
+            self._gathering = asyncio.create_task(self._leave_hints())
+        await asyncio.shield(self._gathering)
 
     async def _leave_hints(self) -> None:
-        hints, self._hints = self._hints, {}
-        ordered = sorted(hints.items())
-        try:
-            await self._control.execute(
-                QUERIES["leave_hints"],
-                {
-                    "tenant_ids": [tenant_id for (tenant_id, _), _ in ordered],
-                    "kinds": [kind for (_, kind), _ in ordered],
-                    "due": [due_at for _, due_at in ordered],
-                    "service": self._control.service,
-                },
-            )
-        except Problem as error:
-            # Not tried again for a moment either: each transaction would wait for a control database that is away.
-            _log.warning("no hints for %d tenants: %s", len({tenant_id for tenant_id, _ in hints}), error.detail)
-        finally:
-            self._leaving_hints = None
+        async with self._leaving:
+            self._gathering = None
+            hints, self._hints = self._hints, {}
+            ordered = sorted(hints.items())
+            try:
+                await self._control.execute(
+                    QUERIES["leave_hints"],
+                    {
+                        "tenant_ids": [tenant_id for (tenant_id, _), _ in ordered],
+                        "kinds": [kind for (_, kind), _ in ordered],
+                        "due": [due_at for _, due_at in ordered],
+                        "service": self._control.service,
+                    },
+                )
+            except Problem as error:
+                # Not tried again for a moment either: each transaction would wait for a control database that is away.
+                _log.warning("no hints for %d tenants: %s", len({tenant for tenant, _ in hints}), error.detail)
 
     async def run(self) -> None:
         """Claim and do what is due until cancelled."""

@@ -38,7 +38,7 @@ _CONCURRENT_TENANTS = 8
 _REST_FACTOR = 16
 _LONGEST_REST_SECONDS = 0.4
 _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
-_LEFT_SECONDS = MARK_SECONDS + 2.0
+_LEFT_SECONDS = MARK_SECONDS + 6.0
 """A row that is older and not marked was left by a crash, or its relay is trying again."""
 
 OutboxTransaction = Callable[[UUID], AbstractAsyncContextManager[AsyncConnection[Any]]]
