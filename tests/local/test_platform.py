@@ -20,7 +20,7 @@ from bezant.contracts.events import PARTITIONS
 from bezant.local import footprint, proc
 from bezant.local.errors import DataDirectoryInUse, InvalidOptions, NotRunning, PortTaken
 from bezant.local.platform import LocalPlatform
-from bezant.local.postgres import max_connections, SUPERUSER
+from bezant.local.postgres import SUPERUSER, max_connections
 from bezant.local.status import PlatformState
 
 from .parts import infrastructure, without_valkey
