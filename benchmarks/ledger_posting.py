@@ -152,7 +152,7 @@ async def measure(port: int) -> dict[str, Any]:
         secrets=one_server,
         settings=Settings(),
         before_events=no_hint,
-        on_commit=lambda _: None,
+        on_commit=lambda _, rows: None,
     )
     kind: AccountType = "settlement"
     accounts = [uuid.uuid4() for _ in range(ACCOUNTS)]

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
-from benchmarks.client import Load, Tenant
+Call = Callable[..., Awaitable[tuple[int, Any]]]
+"""Sends a request: method, path, API key, body; returns status and document."""
 
 
 class CountingReceiver:
@@ -41,10 +43,10 @@ class CountingReceiver:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def subscribe(self, load: Load, tenant: Tenant) -> None:
+    async def subscribe_with(self, call: Call, api_key: str) -> None:
         """Have the tenant's payment events sent here."""
-        status, answer = await load.call(
-            "POST", "/v1/webhook-endpoints", tenant.api_key, {"url": self._url, "event_filters": ["payment.*"]}
+        status, answer = await call(
+            "POST", "/v1/webhook-endpoints", api_key, {"url": self._url, "event_filters": ["payment.*"]}
         )
         assert status == 201, answer
 

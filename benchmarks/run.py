@@ -1,6 +1,7 @@
 """`make bench`: the platform's figures, as JSON with machine, versions and the pgbench ratio of the same run.
 
-`python -m benchmarks.run [--seconds 60] [--out reports/bench.json]`. Compare ratios, not absolute times: machines
+`python -m benchmarks.run [--seconds 20] [--runs 5] [--tenants 1 10 100] [--out reports/bench.json]`; beside the JSON
+lies a picture. Compare ratios, not absolute times: machines
 are noisy, and other work on them counts.
 """
 
@@ -18,9 +19,9 @@ from typing import Any
 import uvloop
 
 from benchmarks.client import Load, Tenant
+from benchmarks.goals import Row, measure_tenants
 from benchmarks.machine import describe_machine, pgbench
-from benchmarks.payment_load import caught_up, closed_loop
-from benchmarks.receiver import CountingReceiver
+from benchmarks.picture import picture
 from bezant.local import footprint
 from bezant.local.administration import make_admin_key, settings_of
 from bezant.local.options import PlatformOptions
@@ -28,8 +29,6 @@ from bezant.local.platform import LocalPlatform
 
 GATEWAY_PORT, PORT_BASE = 27080, 27100
 ONBOARDINGS = 50
-CUSTOMERS = 200
-CLIENTS = 32
 SERVICES_TWICE = ("payment", "tenant", "account")
 """Two replicas of the services that take requests, for onboarding: each of them has to be ready for the tenant."""
 
@@ -95,50 +94,6 @@ async def onboardings(load: Load) -> dict[str, Any]:
     }
 
 
-async def payments(load: Load, *, tenants: int, seconds: float, clients: int) -> dict[str, Any]:
-    """Return throughput and latency with everything on: fraud rules, audit and a webhook endpoint per tenant."""
-    made = []
-    async with CountingReceiver() as receiver:
-        for number in range(tenants):
-            tenant, _ = await load.onboard(f"load-{tenants}-{number}")
-            await load.furnish(tenant, max(4, CUSTOMERS // tenants))
-            await _calm_rules(load, tenant)
-            await receiver.subscribe(load, tenant)
-            made.append(tenant)
-        await closed_loop(load, made, clients=4, seconds=3)
-        heads = {
-            tenant.id: (await load.call("GET", "/v1/audit/tree-head", tenant.api_key))[1]["tree_size"]
-            for tenant in made
-        }
-        before = receiver.received
-        result = await closed_loop(load, made, clients=clients, seconds=seconds)
-        ended = time.perf_counter()
-        # each payment makes three events: assessed, transfer posted, captured
-        for tenant in made:
-            await caught_up(
-                load, tenant, at_least=heads[tenant.id] + 3 * result["acknowledged"][tenant.id], timeout_seconds=120
-            )
-        audited = time.perf_counter() - ended
-        await receiver.until(before + result["outcomes"].get("captured", 0), timeout_seconds=120)
-        result["audit_caught_up_seconds"] = round(audited, 2)
-        result["webhooks_caught_up_seconds"] = round(time.perf_counter() - ended, 2)
-        result["webhooks_received"] = receiver.received - before
-        for tenant in made:
-            _, check = await load.call("GET", "/v1/ledger/check", tenant.api_key)
-            assert check["consistent"], check
-        result["ledgers_consistent"] = len(made)
-    del result["acknowledged"]
-    return result
-
-
-async def _calm_rules(load: Load, tenant: Tenant) -> None:
-    """Keep all rules, with the burst thresholds of a busy tenant: one account here pays for everybody."""
-    status, answer = await load.call(
-        "PUT", "/v1/fraud/rules", tenant.api_key, {"thresholds": {"burst_count_1m": 1e9, "burst_count_1h": 1e9}}
-    )
-    assert status == 200, answer
-
-
 async def _measure_onboarding(platform: LocalPlatform) -> dict[str, Any]:
     load = await _admin(platform)
     try:
@@ -147,21 +102,14 @@ async def _measure_onboarding(platform: LocalPlatform) -> dict[str, Any]:
         await load.close()
 
 
-async def _measure_payments(platform: LocalPlatform, seconds: float) -> dict[str, Any]:
-    load = await _admin(platform)
-    results: dict[str, Any] = {}
-    try:
-        results["payments_one_tenant"] = await payments(load, tenants=1, seconds=seconds, clients=CLIENTS)
-        results["payments_ten_tenants"] = await payments(load, tenants=10, seconds=seconds / 3, clients=CLIENTS)
-        return results
-    finally:
-        await load.close()
-
-
 def main() -> None:
     """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long each load lasts")
+    parser.add_argument(
+        "--runs", type=int, default=1, help="of which the medians are taken; 5 for what is written down"
+    )
+    parser.add_argument("--tenants", type=int, nargs="*", default=[1, 10, 100])
     parser.add_argument("--out", type=Path, default=Path("reports/bench.json"))
     chosen = parser.parse_args()
     results: dict[str, Any] = {"machine": describe_machine()}
@@ -175,25 +123,34 @@ def main() -> None:
         with _platform(f"{root}/onboarding", **dict.fromkeys(SERVICES_TWICE, 2)) as platform:
             _say("onboarding, two replicas")
             results["onboarding"] = uvloop.run(_measure_onboarding(platform))
-        with _platform(f"{root}/load") as platform:
-            _say("payments")
-            results |= uvloop.run(_measure_payments(platform, chosen.seconds))
-            settings = settings_of(platform.directory.root)
-            _say("pgbench on the same server")
-            rate = pgbench(
-                host=settings.control_database_host, port=settings.control_database_port, user="postgres",
-                password=platform.directory.superuser_password.read_text().strip(), clients=16, seconds=10,
-            )  # fmt: skip
-    results["pgbench_tps"] = round(rate, 1)
-    results["payments_per_pgbench_transaction"] = round(results["payments_one_tenant"]["payments_per_second"] / rate, 3)
+        rows: list[Row] = []
+        results["loads"] = []
+        for tenants in chosen.tenants:
+            with _platform(f"{root}/load-{tenants}") as platform:
+                measured, documents = uvloop.run(
+                    measure_tenants(platform, tenants=tenants, seconds=chosen.seconds, runs=chosen.runs, told=_say)
+                )
+                rows += measured
+                results["loads"] += documents
+                settings = settings_of(platform.directory.root)
+                _say("pgbench on the same server")
+                rate = pgbench(
+                    host=settings.control_database_host, port=settings.control_database_port, user="postgres",
+                    password=platform.directory.superuser_password.read_text().strip(), clients=64, seconds=10,
+                )  # fmt: skip
+                results[f"pgbench_tps_beside_{tenants}"] = round(rate, 1)
+    results["goals"] = [row.document() for row in rows]
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=2)
     chosen.out.write_text(text + "\n")
+    chosen.out.with_suffix(".svg").write_text(picture(rows))
     sys.stdout.write(text + "\n")
+    for row in rows:
+        _say(f"{row.what:<64} goal {row.goal:>8g} {row.unit:<12} measured {row.measured:>9.1f}  {row.ratio:.2f}")
 
 
 def _say(what: str) -> None:
-    sys.stderr.write(f"measuring {what} ...\n")
+    sys.stderr.write(f"{what}\n")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,10 @@ class Result:
         """Return that percentile of the latencies of what was answered 201, in milliseconds."""
         return percentile(self.latencies_ms, share)
 
+    def refused_percentile(self, share: float) -> float:
+        """Return that percentile of the latencies of refusals, in milliseconds."""
+        return percentile(self.refused_ms, share)
+
     def summary(self) -> dict[str, object]:
         """Return the figures for a report."""
         return {
@@ -73,6 +77,8 @@ class Result:
             "statuses": dict(self.statuses),
             "outcomes": dict(self.outcomes),
             "unscored": self.unscored,
+            "refused": len(self.refused_ms),
+            "refused_p99_ms": round(self.refused_percentile(0.99), 1),
         }
 
 

@@ -77,7 +77,7 @@ class TenantBench:
     def __init__(self, platform: LocalPlatform, furnisher: Furnisher, tenants: list[LoadedTenant]) -> None:
         self.tenants = tenants
         self._platform = platform
-        self._furnisher = furnisher
+        self.furnisher = furnisher
 
     @classmethod
     async def prepare(
@@ -131,11 +131,11 @@ class TenantBench:
                     await asyncio.sleep(0.2)
 
     async def _entries(self, tenant: LoadedTenant) -> int:
-        _, head = await self._furnisher.call("GET", "/v1/audit/tree-head", tenant.api_key)
+        _, head = await self.furnisher.call("GET", "/v1/audit/tree-head", tenant.api_key)
         return int(head["tree_size"])
 
     async def _inconsistent(self) -> int:
-        checks = [(await self._furnisher.call("GET", "/v1/ledger/check", tenant.api_key))[1] for tenant in self.tenants]
+        checks = [(await self.furnisher.call("GET", "/v1/ledger/check", tenant.api_key))[1] for tenant in self.tenants]
         return sum(not check["consistent"] for check in checks)
 
     async def _quiet(self) -> None:
@@ -150,7 +150,7 @@ class TenantBench:
 
     async def close(self) -> None:
         """Close the connections; the platform goes on."""
-        await self._furnisher.close()
+        await self.furnisher.close()
 
 
 async def bench_tenants(options: PlatformOptions, plan: Plan, *, told: Callable[[str], None]) -> Measured:
