@@ -9,7 +9,9 @@ from starlette.types import ASGIApp
 
 import bezant
 from bezant.contracts.problems import TYPE_BASE
+from bezant.foundation.admission import Admission
 from bezant.foundation.control.directory import TenantDirectory
+from bezant.foundation.http.admitting import Gate
 from bezant.foundation.http.direct import DirectRoute
 from bezant.foundation.http.edge import Edge
 from bezant.foundation.http.health import Health, health_router
@@ -108,6 +110,8 @@ def create_app(
     token_verifier: TokenVerifier,
     body_limit_bytes: int,
     direct: Sequence[DirectRoute] = (),
+    admission: Admission | None = None,
+    deadline_seconds: float = 10.0,
 ) -> ASGIApp:
     """Return the application with its edge, probes and problem handlers."""
     app = describe(service, routers)
@@ -122,4 +126,6 @@ def create_app(
         rate_limiter=rate_limiter,
         body_limit_bytes=body_limit_bytes,
         direct=direct,
+        gate=None if admission is None else Gate(admission, api_keys, service),
+        deadline_seconds=deadline_seconds,
     )

@@ -14,9 +14,10 @@ from opentelemetry import trace
 
 from bezant.contracts.json_text import UNREADABLE
 from bezant.contracts.problems import Forbidden, InvalidRequest, Problem
+from bezant.foundation.deadlines import current_deadline, deadline, deadline_in, has_passed, passed
 from bezant.foundation.identity.internal_tokens import TokenVerifier
 from bezant.foundation.internal_calls.wire import CallRequest, Part, PartAnswer, PartProblem, encode_line
-from bezant.foundation.telemetry.metrics import INTERNAL_PARTS
+from bezant.foundation.telemetry.metrics import DEADLINE_DROPS, INTERNAL_PARTS
 from bezant.foundation.telemetry.tracing import linked_span
 
 Item = TypeVar("Item")
@@ -38,9 +39,11 @@ def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: se
         outcome: INTERNAL_PARTS.labels(operation=path.rsplit("/v1/", 1)[-1], outcome=outcome)
         for outcome in ("answered", "refused", "failed")
     }
+    dropped = DEADLINE_DROPS.labels(place=f"part {path.rsplit('/v1/', 1)[-1]}")
 
     async def answer(position: int, part: Part[Any], verifier: TokenVerifier) -> bytes:
-        outcome, line = await judged(position, part, verifier)
+        with deadline(deadline_in(part.deadline_milliseconds)):
+            outcome, line = await judged(position, part, verifier)
         outcomes[outcome].inc()
         return line
 
@@ -49,6 +52,9 @@ def parts_router(path: str, handler: PartHandler, *, item_type: Any, callers: se
             caller, tenant_id = verifier.verify(part.token, callers=allowed)
             if tenant_id != part.tenant_id:
                 raise Forbidden("the internal token is for another tenant")  # noqa: TRY301
+            if has_passed(current_deadline()):
+                dropped.inc()
+                raise passed()  # noqa: TRY301
             with linked_span(tracer, path, [part.traceparent]):
                 results = await handler(tenant_id, caller, part.items)
         except Problem as problem:
