@@ -10,6 +10,7 @@ local HALF_LIFE_MS = 300
 local WATCHED_MS = 5000
 local MOST_KEYS = 10000
 local FIRST_TAKEN = 50
+local MOST_REFUSED = 0.95 -- what is let through is how the end of the overload is found
 local NAMESPACE = "bezant.throttle"
 
 local keys = {}
@@ -56,7 +57,7 @@ function envoy_on_request(handle)
     faded(seen, now)
     seen.asked = seen.asked + 1
     local refused = (seen.asked - TAKEN_MULTIPLE * seen.taken) / (seen.asked + 1)
-    if refused > 0 and math.random() < refused then
+    if refused > 0 and math.random() < math.min(refused, MOST_REFUSED) then
       -- the reply's mapper finds this note, and makes the headers and the body
       handle:streamInfo():dynamicMetadata():set(NAMESPACE, "refused", seen.reason)
       handle:respond({[":status"] = STATUSES[seen.reason]}, "")
@@ -64,6 +65,7 @@ function envoy_on_request(handle)
     end
     -- taken until the service says otherwise
     seen.taken = seen.taken + 1
+    handle:streamInfo():dynamicMetadata():set(NAMESPACE, "counted", "yes")
   end
   handle:streamInfo():dynamicMetadata():set(NAMESPACE, "key", key)
 end
@@ -95,6 +97,10 @@ function envoy_on_response(handle)
     return
   end
   faded(seen, now)
-  seen.taken = math.max(0, seen.taken - 1)
+  if noted["counted"] ~= nil then
+    seen.taken = math.max(0, seen.taken - 1)
+  else
+    seen.asked = seen.asked + 1
+  end
   seen.reason = reason
 end

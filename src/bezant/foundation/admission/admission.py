@@ -150,12 +150,28 @@ class Admission:
     def _outlook(self, holder: _Holder | None, units: int) -> Refusal | None:
         """Return why a request may not wait, if it may not."""
         if self._is_within(holder, units):
-            # With more tenants than permits a share is less than one, and not all can be waited for.
-            return Refusal.FULL if self._owed.units + units > self._limit.value else None
+            return None if self._make_room(units) else Refusal.FULL
         if self._spare.units + units <= max(1, int(self._limit.value * self._queue_part)):
             return None
         others = len(self._holders) > (1 if holder else 0)
         return Refusal.SHARE if others and holder and holder.in_flight > self._share() else Refusal.FULL
+
+    def _make_room(self, units: int) -> bool:
+        """Whether units within a share may wait; for them, whoever is above its share by now gives its place up.
+
+        As many units may wait as leave while they do. Shares shrink as tenants come, so that some of what waits may be
+        more than its tenant's share is now. With more tenants than permits a share is less than one, and there is
+        nobody to give way.
+        """
+        while self._owed.units + units > self._limit.value:
+            share = self._share()
+            last = next(
+                (w for w in reversed(self._owed.waiters) if w.holder.in_flight + w.holder.waiting > share), None
+            )
+            if last is None:
+                return False
+            self._refuse(last, Refusal.SHARE)
+        return True
 
     def _share(self) -> int:
         return max(1, self._limit.value // max(1, len(self._holders)))
@@ -178,7 +194,7 @@ class Admission:
         waiter = _Waiter(holder, units, queue)
         queue.add(waiter)
         seconds = self._patience_seconds if within else self._queue_seconds
-        timer = asyncio.get_running_loop().call_later(seconds, self._give_up, waiter)
+        timer = asyncio.get_running_loop().call_later(seconds, self._refuse, waiter, Refusal.WAITED)
         try:
             return await waiter.future
         except asyncio.CancelledError:
@@ -193,10 +209,12 @@ class Admission:
         finally:
             timer.cancel()
 
-    def _give_up(self, waiter: _Waiter) -> None:
-        if waiter.queue is not None and not waiter.future.done():
-            self._withdraw(waiter)
-            waiter.future.set_result(Refusal.WAITED)
+    def _refuse(self, waiter: _Waiter, reason: Refusal) -> None:
+        if waiter.queue is None:
+            return
+        self._withdraw(waiter)
+        if not waiter.future.done():
+            waiter.future.set_result(reason)
 
     def _withdraw(self, waiter: _Waiter) -> None:
         assert waiter.queue is not None

@@ -59,7 +59,8 @@ class ConcurrencyLimit:
         elapsed = now - self._window_began
         if elapsed < _WINDOW_SECONDS:
             return
-        if self._met:
+        # after a long window nobody was there for most of it
+        if self._met and elapsed < 2 * _WINDOW_SECONDS:
             self._follow(self._finished_units / elapsed)
         else:
             # what an idle process finishes says nothing about what it could
