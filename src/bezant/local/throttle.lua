@@ -6,7 +6,7 @@
 --
 -- Each worker thread of the gateway counts for itself. TAKEN_MULTIPLE and STATUSES (by reason) are put in front of this text.
 
-local HALF_LIFE_MS = 300
+local HALF_LIFE_MS = 150
 local WATCHED_MS = 5000
 local MOST_KEYS = 10000
 local FIRST_TAKEN = 50
