@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import aiohttp
 import msgspec
 import psycopg
 import pytest
@@ -16,7 +18,8 @@ from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bezant.contracts.identifiers import new_id
-from bezant.contracts.problems import InternalCallFailed, NotFound, TenantUnavailable
+from bezant.contracts.problems import DeadlinePassed, InternalCallFailed, NotFound, Overloaded, TenantUnavailable
+from bezant.foundation.deadlines import current_deadline, deadline
 from bezant.foundation.http.problems import install_problem_handlers
 from bezant.foundation.identity.internal_tokens import TokenSigner, TokenVerifier, new_signing_key
 from bezant.foundation.internal_calls import InternalCalls, parts_route
@@ -259,3 +262,99 @@ async def test_what_is_no_call_of_this_version_is_refused(called: Called) -> Non
         session.post(f"{called.url}/internal/v1/asked/things", data=b'{"parts": [{"tenant_id": 1}]}') as response,
     ):
         assert (response.status, (await response.json(content_type=None))["code"]) == (400, "invalid_request")
+
+
+async def test_what_is_left_of_the_deadline_goes_along(called: Called) -> None:
+    told: list[float | None] = []
+
+    async def answer(_: UUID, items: list[Ask]) -> list[Told]:
+        until = current_deadline()
+        told.append(None if until is None else until - time.monotonic())
+        return [Told(item.number) for item in items]
+
+    called.answer = answer
+    calls = called.caller()
+    await ask(calls, new_id(), 1)
+    with deadline(time.monotonic() + 30):
+        await ask(calls, new_id(), 1)
+        await ask(calls, new_id(), 1, timeout_seconds=10)
+    await ask(calls, new_id(), 1, timeout_seconds=10)
+    assert told[0] is None
+    assert [round(left or 0) for left in told[1:]] == [30, 10, 10]
+
+
+async def test_a_part_that_nobody_waits_for_is_not_sent(called: Called) -> None:
+    calls = called.caller()
+    with deadline(time.monotonic() - 1), pytest.raises(DeadlinePassed):
+        await ask(calls, new_id(), 1)
+    assert called.requests == []
+
+
+async def test_a_part_whose_time_ran_out_on_the_way_is_dropped_before_it_begins(called: Called) -> None:
+    begun: list[int] = []
+
+    async def answer(_: UUID, items: list[Ask]) -> list[Told]:
+        begun.extend(item.number for item in items)
+        return await _echo(_, items)
+
+    called.answer = answer
+    for left, code in ((0, "deadline_passed"), (5000, None)):
+        answered = await _post_part(called, deadline_milliseconds=left)
+        assert (answered.get("problem") or {}).get("code") == code
+    assert begun == [3]
+
+
+async def test_a_service_that_says_it_has_too_much_to_do_has_not_failed(called: Called) -> None:
+    async def answer(_: UUID, items: list[Ask]) -> list[Told]:
+        raise Overloaded("too much")
+
+    called.answer = answer
+    with pytest.raises(Overloaded):
+        await ask(called.caller(), new_id(), 1)
+
+
+async def test_a_caller_of_the_last_version_says_nothing_of_deadlines(called: Called) -> None:
+    """Its parts have no such field, and are worked on without one."""
+    told: list[float | None] = []
+
+    async def answer(_: UUID, items: list[Ask]) -> list[Told]:
+        told.append(current_deadline())
+        return await _echo(_, items)
+
+    called.answer = answer
+    assert (await _post_part(called))["results"] == [{"number": 3}]
+    assert told == [None]
+
+
+async def _post_part(called: Called, **fields: Any) -> dict[str, Any]:
+    """Send a part as JSON, with these fields besides what every version sends."""
+    tenant_id = new_id()
+    token = TokenSigner("payment", KEYS["payment"][0]).token("asked", tenant_id)
+    part = {"tenant_id": str(tenant_id), "token": token, "items": [{"number": 3}], **fields}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{called.url}/internal/v1/asked/things", json={"parts": [part]}) as response,
+    ):
+        assert response.status == 200
+        answered: dict[str, Any] = await response.json(content_type=None)
+        return answered
+
+
+async def test_a_sign_of_life_costs_no_work_and_comes_while_everything_else_waits(called: Called) -> None:
+    release = asyncio.Event()
+
+    async def answer(_: UUID, items: list[Ask]) -> list[Told]:
+        await release.wait()
+        return await _echo(_, items)
+
+    called.answer = answer
+    calls = called.caller()
+    waiting = asyncio.create_task(ask(calls, new_id(), 1))
+    await asyncio.sleep(0.01)
+    assert calls.heard_at("asked", "asked/things") == 0.0
+    assert await calls.ask_for_a_sign("asked", "asked/things", timeout_seconds=5.0)
+    assert calls.heard_at("asked", "asked/things") > 0.0
+    release.set()
+    assert await waiting == [1]
+    called.lost = 2
+    assert not await calls.ask_for_a_sign("asked", "asked/things", timeout_seconds=5.0)

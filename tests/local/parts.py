@@ -25,7 +25,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path.endswith("/slow"):
             time.sleep(0.4)
         body = b"\\n".join([os.environ["NAME"].encode(), self.path.encode(), str(self.headers).encode()])
-        self.send_response(503 if os.environ.get("NEVER_READY") else 200)
+        _, _, reason = self.path.partition("/refused-as-")
+        self.send_response(503 if os.environ.get("NEVER_READY") or reason else 200)
+        if reason:
+            self.send_header("x-bezant-refused", reason)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -174,6 +174,58 @@ async def test_headers_above_the_limit_are_refused(fleet: Fleet) -> None:
     assert (status, json.loads(body)["code"]) == (431, "headers_too_large")
 
 
+async def _refusals(
+    fleet: Fleet, key: str, reason: str, times: int
+) -> tuple[int, list[tuple[int, str, dict[str, str]]]]:
+    """Send requests that the service refuses; returns how many it saw, and the answers that the gateway gave itself."""
+    seen, own = 0, []
+    for _ in range(times):
+        status, body, headers = await fleet.get(f"/v1/payments/refused-as-{reason}", authorization=f"Bearer {key}")
+        assert "x-bezant-refused" not in headers, "what services tell the gateway is nobody else's business"
+        if body.startswith("payment-"):
+            seen += 1
+        else:
+            own.append((status, body, headers))
+    return seen, own
+
+
+async def _taken(fleet: Fleet, key: str, times: int) -> int:
+    answers = [await fleet.get("/v1/payments/taken", authorization=f"Bearer {key}") for _ in range(times)]
+    return sum(status == 200 for status, _, _ in answers)
+
+
+@pytest.mark.parametrize(("reason", "status", "code"), [("full", 503, "overloaded"), ("share", 429, "share_exceeded")])
+async def test_what_a_service_refuses_of_a_key_the_gateway_refuses_itself(
+    fleet: Fleet, reason: str, status: int, code: str
+) -> None:
+    seen, own = await _refusals(fleet, f"noisy-{reason}", reason, 400)
+    assert seen < 200, "at most a part of what is refused costs the service anything"
+    for answered, body, headers in own:
+        assert (answered, json.loads(body)["code"]) == (status, code)
+        assert (headers["retry-after"], headers["content-type"]) == ("1", "application/problem+json")
+        assert headers["x-request-id"]
+
+
+async def test_a_throttled_key_costs_other_keys_nothing_and_is_free_again_soon(fleet: Fleet) -> None:
+    _, own = await _refusals(fleet, "once noisy", "full", 400)
+    assert own
+    assert await _taken(fleet, "quiet", 200) == 200
+
+    async def free() -> bool:
+        return await _taken(fleet, "once noisy", 30) == 30
+
+    async with asyncio.timeout(5):
+        while not await free():
+            pass
+
+
+async def test_one_refusal_throttles_nobody(fleet: Fleet) -> None:
+    for _ in range(5):
+        seen, _ = await _refusals(fleet, "unlucky", "full", 1)
+        assert seen == 1
+        assert await _taken(fleet, "unlucky", 40) == 40
+
+
 async def test_the_request_id_is_ours_and_the_trace_context_passes(fleet: Fleet) -> None:
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     _, body, headers = await fleet.get(

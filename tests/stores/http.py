@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import APIRouter
 
 from bezant.contracts.problems import Unauthenticated
+from bezant.foundation.admission import Admission
 from bezant.foundation.http import create_app
 from bezant.foundation.http.health import Health
 from bezant.foundation.identity.api_keys import DEFAULT_SCOPES, Caller
@@ -35,6 +36,9 @@ class Keys:
         if authorization not in self.callers:
             raise Unauthenticated("unknown key")
         return self.callers[authorization]
+
+    def known(self, authorization: str) -> Caller | None:
+        return self.callers.get(authorization)
 
 
 class _NoLimit:
@@ -63,7 +67,9 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(service: str, routers: Sequence[APIRouter], stores: Stores) -> AsyncIterator[Api]:
+async def serving(
+    service: str, routers: Sequence[APIRouter], stores: Stores, *, admission: Admission | None = None
+) -> AsyncIterator[Api]:
     health = Health()
     health.started = True
     keys = Keys()
@@ -76,6 +82,7 @@ async def serving(service: str, routers: Sequence[APIRouter], stores: Stores) ->
         rate_limiter=_NoLimit(),  # type: ignore[arg-type]
         token_verifier=TokenVerifier(service, {service: new_signing_key()[1]}),
         body_limit_bytes=1 << 20,
+        admission=admission,
     )
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))

@@ -33,6 +33,14 @@ BEZANT_PROCESS_CONNECTION_CAP: {{ .processConnectionCap | quote }}
 BEZANT_POOL_IDLE_SECONDS: {{ .idleSeconds | quote }}
 BEZANT_POOL_CHECKOUT_TIMEOUT_SECONDS: {{ .checkoutTimeoutSeconds | quote }}
 {{- end }}
+{{- with .root.Values.admission }}
+BEZANT_ADMISSION_TARGET_SECONDS: {{ .targetSeconds | quote }}
+BEZANT_ADMISSION_SMALLEST: {{ .smallest | quote }}
+BEZANT_ADMISSION_INITIAL: {{ .initial | quote }}
+BEZANT_ADMISSION_LARGEST: {{ .largest | quote }}
+BEZANT_ADMISSION_QUEUE_SECONDS: {{ .queueSeconds | quote }}
+BEZANT_REQUEST_DEADLINE_SECONDS: {{ .deadlineSeconds | quote }}
+{{- end }}
 {{- if and (eq .name "notification") .root.Values.mail.host }}
 {{- with .root.Values.mail }}
 BEZANT_NOTIFICATION_SMTP_HOST: {{ .host | quote }}

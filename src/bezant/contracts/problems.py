@@ -157,12 +157,33 @@ class RateLimited(Problem):
     title = "Too many requests"
 
 
+class ShareExceeded(RateLimited):
+    """The process is at its limit, and the tenant uses more than its share of it; nothing was done."""
+
+    code = "share_exceeded"
+    title = "This tenant uses more than its share at the moment"
+
+
 class Unavailable(Problem):
     """Something Bezant needs does not answer; try again."""
 
     status = 503
     code = "unavailable"
     title = "Temporarily unavailable"
+
+
+class Overloaded(Unavailable):
+    """The process works on as much as it can finish in time; nothing was done."""
+
+    code = "overloaded"
+    title = "There is more to do than can be done in time"
+
+
+class DeadlinePassed(Unavailable):
+    """The time in which an answer was of use ran out before the work began; nothing was done."""
+
+    code = "deadline_passed"
+    title = "The time for this request ran out before it was begun"
 
 
 class TenantUnavailable(Unavailable):

@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from bezant.foundation.telemetry.metrics import GROUP_SIZE
+from bezant.foundation.deadlines import current_deadline, deadline, has_passed, passed
+from bezant.foundation.telemetry.metrics import DEADLINE_DROPS, GROUP_SIZE
 
 _WORTH_A_GROUP = 16
 _PAUSE_FRACTION = 0.2
@@ -23,6 +24,8 @@ _LONGEST_PAUSE_SECONDS = 0.025
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_Waiting = tuple[Item, "asyncio.Future[Result]", float | None]
+"""An item, who waits for it, and until when."""
 
 
 class Coalescer(Generic[Item, Result]):
@@ -40,14 +43,18 @@ class Coalescer(Generic[Item, Result]):
         self._handle_group = handle_group
         self._max_group = max_group
         self._max_in_flight = max_in_flight
-        self._queues: dict[UUID, deque[tuple[Item, asyncio.Future[Result]]]] = {}
+        self._queues: dict[UUID, deque[_Waiting[Item, Result]]] = {}
         self._in_flight: dict[UUID, int] = {}
         self._gathering: set[UUID] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sizes = GROUP_SIZE.labels(stage=stage)
+        self._dropped = DEADLINE_DROPS.labels(place=stage)
 
     async def submit(self, tenant_id: UUID, item: Item) -> Result:
-        """Return the item's own result once its effect is durable. Raises its own exception."""
+        """Return the item's own result once its effect is durable.
+
+        Raises its own exception, and `DeadlinePassed` if nobody waited for it any more when its turn came.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         queue = self._queues.get(tenant_id)
@@ -55,7 +62,7 @@ class Coalescer(Generic[Item, Result]):
             queue = self._queues[tenant_id] = deque()
             # The next turn of the loop: requests that arrived in this one join the group.
             loop.call_soon(self._pump, tenant_id)
-        queue.append((item, future))
+        queue.append((item, future, current_deadline()))
         if len(queue) == _WORTH_A_GROUP:
             loop.call_soon(self._pump, tenant_id)
         # Shielded by nature: a client that goes away cancels its own wait, not the group.
@@ -69,7 +76,9 @@ class Coalescer(Generic[Item, Result]):
             if self._in_flight.get(tenant_id) and len(queue) < _WORTH_A_GROUP:
                 # A second group at the same time only when it is a large one.
                 return
-            group = [queue.popleft() for _ in range(min(len(queue), self._max_group))]
+            group = self._next_group(queue)
+            if not group:
+                continue
             self._in_flight[tenant_id] = self._in_flight.get(tenant_id, 0) + 1
             task = asyncio.create_task(self._run(tenant_id, group))
             self._tasks.add(task)
@@ -77,11 +86,27 @@ class Coalescer(Generic[Item, Result]):
         if not queue and tenant_id not in self._in_flight:
             self._queues.pop(tenant_id, None)
 
-    async def _run(self, tenant_id: UUID, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    def _next_group(self, queue: "deque[_Waiting[Item, Result]]") -> "list[_Waiting[Item, Result]]":
+        """Take the next items off the queue; those that nobody waits for are dropped before anything began."""
+        group: list[_Waiting[Item, Result]] = []
+        while queue and len(group) < self._max_group:
+            waiting = queue.popleft()
+            if not has_passed(waiting[2]):
+                group.append(waiting)
+                continue
+            self._dropped.inc()
+            if not waiting[1].done():
+                waiting[1].set_exception(passed())
+        return group
+
+    async def _run(self, tenant_id: UUID, group: "list[_Waiting[Item, Result]]") -> None:
         self._sizes.observe(len(group))
         began = time.monotonic()
         try:
-            results = await self._handle_group(tenant_id, [item for item, _ in group])
+            # The group is worth its work for as long as anybody waits for one of its items.
+            until = [at for _, _, at in group if at is not None]
+            with deadline(max(until) if len(until) == len(group) else None):
+                results = await self._handle_group(tenant_id, [item for item, _, _ in group])
             if len(results) != len(group):
                 raise RuntimeError(  # noqa: TRY301
                     f"{len(group)} items went in and {len(results)} results came out"
@@ -94,7 +119,7 @@ class Coalescer(Generic[Item, Result]):
                 self._in_flight[tenant_id] = remaining
             else:
                 del self._in_flight[tenant_id]
-        for (_, future), result in zip(group, results, strict=True):
+        for (_, future, _), result in zip(group, results, strict=True):
             if future.done():
                 continue
             if isinstance(result, Exception):

@@ -27,6 +27,7 @@ from redis.asyncio.cluster import RedisCluster
 from bezant.contracts.events import BROADCAST_TOPICS
 from bezant.contracts.fleet import SERVICES
 from bezant.contracts.problems import Problem
+from bezant.foundation.admission import open_admission
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.control.directory import TenantDirectory
 from bezant.foundation.due_work import DueHandler, DueWork
@@ -200,6 +201,8 @@ class _Process:
             body_limit_bytes=settings.body_limit_bytes,
             direct=parts.direct,
             internal=parts.internal,
+            admission=open_admission(settings),
+            deadline_seconds=settings.request_deadline_seconds,
         )
         server = _Server(
             uvicorn.Config(

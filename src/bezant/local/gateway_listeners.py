@@ -8,6 +8,7 @@ from typing import Final
 
 from bezant.local.gateway import Config, address, from_file, typed
 from bezant.local.gateway_replies import local_replies
+from bezant.local.gateway_throttle import throttle_script
 from bezant.local.ports import Ports
 
 BODY_LIMIT_BYTES: Final = 1024 * 1024
@@ -73,12 +74,19 @@ def _listener(name: str, port: int, *, direction: str, manager: Config) -> Confi
 def _connection_manager(name: str, directory: Path, access_log: Path | None, *, from_outside: bool) -> Config:
     filters: list[Config] = []
     if from_outside:
-        filters.append(
+        filters += [
+            # before the body is waited for
+            {
+                "name": "envoy.filters.http.lua",
+                "typed_config": typed(
+                    "filters.http.lua.v3.Lua", default_source_code={"inline_string": throttle_script()}
+                ),
+            },
             {
                 "name": "envoy.filters.http.buffer",
                 "typed_config": typed("filters.http.buffer.v3.Buffer", max_request_bytes=BODY_LIMIT_BYTES),
-            }
-        )
+            },
+        ]
     filters.append({"name": "envoy.filters.http.router", "typed_config": typed("filters.http.router.v3.Router")})
     manager = typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",

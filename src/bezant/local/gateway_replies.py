@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bezant.contracts.problems import TYPE_BASE, BodyTooLarge, NotFound, Unavailable
+from bezant.contracts.problems import TYPE_BASE, BodyTooLarge, NotFound, Overloaded, ShareExceeded, Unavailable
 
 RETRY_AFTER_SECONDS: Final = 1
+THROTTLE_NOTES: Final = "bezant.throttle"
+"""Where `throttle.lua` notes what it refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,32 @@ REPLIES: Final = (
 )
 
 
+_TOO_MUCH: Final = GatewayReply(
+    Overloaded.status,
+    Overloaded.code,
+    Overloaded.title,
+    "The service behind this path works on as much as it can finish in time; nothing was done. Wait and send the same "
+    "request again, with the same Idempotency-Key.",
+    RETRY_AFTER_SECONDS,
+)
+REFUSALS: Final = {
+    "full": _TOO_MUCH,
+    "waited": _TOO_MUCH,
+    "share": GatewayReply(
+        ShareExceeded.status,
+        ShareExceeded.code,
+        ShareExceeded.title,
+        "The service behind this path works on as much as it can finish in time, and others ask for their share of it; "
+        "nothing was done. Send fewer requests at once; wait and send the same request again, with the same "
+        "Idempotency-Key.",
+        RETRY_AFTER_SECONDS,
+    ),
+}
+"""What is answered for a service that refuses a key's requests, by its reason (`foundation.admission.Refusal`)."""
+_OVERFLOW: Final = "UO"
+"""Envoy's flag of a request that a circuit breaker stopped."""
+
+
 def not_found_response() -> dict[str, Any]:
     """Return Envoy's direct response for a path that no service answers; its body comes from `local_replies`."""
     return {"status": NotFound.status}
@@ -94,28 +122,37 @@ def not_found_response() -> dict[str, Any]:
 
 def local_replies() -> dict[str, Any]:
     """Return Envoy's local_reply_config: each status above with its own document, any other with a general one."""
-    mappers: list[dict[str, Any]] = []
+    mappers = [_refusal(reason, reply) for reason, reply in REFUSALS.items()]
+    mappers.append(_mapper({"response_flag_filter": {"flags": [_OVERFLOW]}}, _TOO_MUCH))
     for reply in REPLIES:
-        mapper: dict[str, Any] = {
-            "filter": {
-                "status_code_filter": {
-                    "comparison": {
-                        "op": "EQ",
-                        "value": {"default_value": reply.status, "runtime_key": f"gateway.reply.{reply.status}"},
-                    }
-                }
-            },
-            "body_format_override": _format(reply.document()),
+        comparison = {
+            "op": "EQ",
+            "value": {"default_value": reply.status, "runtime_key": f"gateway.reply.{reply.status}"},
         }
-        if reply.retry_after_seconds is not None:
-            header = {"key": "retry-after", "value": str(reply.retry_after_seconds)}
-            mapper["headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
-        mappers.append(mapper)
+        mappers.append(_mapper({"status_code_filter": {"comparison": comparison}}, reply))
     general = GatewayReply(0, "gateway_error", "The gateway could not pass the request on", "Send it again.")
     return {
         "mappers": mappers,
         "body_format": _format({**general.document(), "status": "%RESPONSE_CODE%"}),
     }
+
+
+def _refusal(reason: str, reply: GatewayReply) -> dict[str, Any]:
+    """Return the mapper of what the throttle refused: its note says why."""
+    matcher = {
+        "filter": THROTTLE_NOTES,
+        "path": [{"key": "refused"}],
+        "value": {"string_match": {"exact": reason}},
+    }
+    return _mapper({"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}}, reply)
+
+
+def _mapper(matching: dict[str, Any], reply: GatewayReply) -> dict[str, Any]:
+    mapper: dict[str, Any] = {"filter": matching, "body_format_override": _format(reply.document())}
+    if reply.retry_after_seconds is not None:
+        header = {"key": "retry-after", "value": str(reply.retry_after_seconds)}
+        mapper["headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+    return mapper
 
 
 def _format(document: dict[str, Any]) -> dict[str, Any]:

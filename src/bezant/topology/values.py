@@ -102,6 +102,7 @@ def _region(reader: _Reader, topology: Topology, region: Region) -> Values:
                 "pools.checkout_timeout_seconds", pools.checkout_timeout_seconds, 0.0
             ),
         },
+        "admission": _admission(reader, topology),
         "tenantDatabases": _tenant_databases(topology, region),
         "sidecar": {
             "cpu": f"{reader.take('sidecar.cpu_millicores', topology.sidecar.cpu_millicores, 0)}m",
@@ -115,6 +116,20 @@ def _region(reader: _Reader, topology: Topology, region: Region) -> Values:
                 "memory": f"{reader.take(f'{logs_place}.memory_mebibytes', logs and logs.memory_mebibytes, 0)}Mi",
             },
         },
+    }
+
+
+def _admission(reader: _Reader, topology: Topology) -> Values:
+    stated = reader.take("admission", topology.admission, None)
+    if stated is None:
+        return {}
+    return {
+        "targetSeconds": stated.target_milliseconds / 1000,
+        "smallest": stated.smallest,
+        "initial": stated.initial,
+        "largest": stated.largest,
+        "queueSeconds": stated.queue_milliseconds / 1000,
+        "deadlineSeconds": stated.deadline_seconds,
     }
 
 

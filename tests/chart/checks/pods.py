@@ -135,6 +135,19 @@ def check_model_numbers(manifests: Manifests, model: Topology) -> Iterator[str]:
             "pool maximum": (variables["BEZANT_POOL_MAX_CONNECTIONS"], str(model.pools.max_connections)),
             "connection cap": (variables["BEZANT_PROCESS_CONNECTION_CAP"], str(model.pools.process_connection_cap)),
         }
+        if (admission := model.admission) is not None:
+            wanted |= {
+                "admission target": (
+                    float(variables["BEZANT_ADMISSION_TARGET_SECONDS"]), admission.target_milliseconds / 1000
+                ),
+                "admission queue": (
+                    float(variables["BEZANT_ADMISSION_QUEUE_SECONDS"]), admission.queue_milliseconds / 1000
+                ),
+                "smallest admission": (variables["BEZANT_ADMISSION_SMALLEST"], str(admission.smallest)),
+                "initial admission": (variables["BEZANT_ADMISSION_INITIAL"], str(admission.initial)),
+                "largest admission": (variables["BEZANT_ADMISSION_LARGEST"], str(admission.largest)),
+                "deadline": (variables["BEZANT_REQUEST_DEADLINE_SECONDS"], str(admission.deadline_seconds)),
+            }  # fmt: skip
         replicas = workload["spec"].get("replicas")
         if not manifests.active:
             wanted["replicas on standby"] = (replicas, service.standby_replicas)

@@ -9,7 +9,9 @@ from starlette.types import ASGIApp
 
 import bezant
 from bezant.contracts.problems import TYPE_BASE
+from bezant.foundation.admission import Admission
 from bezant.foundation.control.directory import TenantDirectory
+from bezant.foundation.http.admitting import Gate
 from bezant.foundation.http.direct import DirectRoute
 from bezant.foundation.http.edge import Edge
 from bezant.foundation.http.health import Health, health_router
@@ -113,6 +115,8 @@ def create_app(
     body_limit_bytes: int,
     direct: Sequence[DirectRoute] = (),
     internal: Sequence[PartsRoute] = (),
+    admission: Admission | None = None,
+    deadline_seconds: float = 10.0,
 ) -> ASGIApp:
     """Return the application with its edge, probes and problem handlers."""
     app = describe(service, routers)
@@ -129,4 +133,6 @@ def create_app(
         body_limit_bytes=body_limit_bytes,
         direct=direct,
         internal={route.path: route.call for route in internal},
+        gate=None if admission is None else Gate(admission, api_keys, service),
+        deadline_seconds=deadline_seconds,
     )

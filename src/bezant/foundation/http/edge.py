@@ -26,6 +26,8 @@ from bezant.contracts.problems import (
     UnsupportedMediaType,
 )
 from bezant.foundation.control.directory import TenantDirectory
+from bezant.foundation.deadlines import deadline
+from bezant.foundation.http.admitting import Gate, Refused
 from bezant.foundation.http.answering import always_answered
 from bezant.foundation.http.bodies import read_body, replayed, require_json, too_large
 from bezant.foundation.http.direct import DirectRequest, DirectRoute
@@ -41,6 +43,9 @@ WITHOUT_KEY = frozenset({"/v1/sign-ins", "/v1/sign-ins/complete"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose body means something here; that of another method is not looked at."""
 _ONCE = {b"idempotency-key": "Idempotency-Key", b"content-type": "Content-Type"}
+_GATEWAY_WAITS = b"x-envoy-expected-rq-timeout-ms"
+"""How long Envoy waits for the answer
+(https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter)."""
 _UNMEASURED = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -67,10 +72,16 @@ class Edge:
         body_limit_bytes: int,
         direct: Sequence[DirectRoute] = (),
         internal: Mapping[str, ASGIApp] = MappingProxyType({}),
+        gate: Gate | None = None,
+        deadline_seconds: float = 10.0,
     ) -> None:
-        """`direct` and `internal` routes are called from here, without the framework in between."""
+        """`direct` and `internal` routes are called from here, without the framework in between. `gate` decides which
+        requests are taken at all; `deadline_seconds` is how long a caller waits at most.
+        """
         self._app = app
         self._internal = internal
+        self._gate = gate
+        self._deadline_seconds = deadline_seconds
         self._direct = {(route.method, route.path): route for route in direct}
         self._service = service
         self._api_keys = api_keys
@@ -88,6 +99,23 @@ class Edge:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
         request_id = given if _REQUEST_ID.match(given) else str(new_id()).encode()
+        if self._gate is None or not scope["path"].startswith("/v1/"):
+            await self._handle(scope, headers, request_id, receive, send)
+            return
+        until = time.monotonic() + _seconds_to_answer(headers, self._deadline_seconds)
+        admitted = await self._gate.let_in(scope["method"], headers)
+        if isinstance(admitted, Refused):
+            await admitted.answer(send, [(b"x-request-id", request_id), *_SECURITY_HEADERS, _NOTHING_TO_LOAD])
+            return
+        try:
+            with deadline(until):
+                await self._handle(scope, headers, request_id, receive, send)
+        finally:
+            admitted.leave()
+
+    async def _handle(
+        self, scope: Scope, headers: dict[bytes, bytes], request_id: bytes, receive: Receive, send: Send
+    ) -> None:
         id_token = log_context.request_id.set(request_id.decode())
         tenant_token = log_context.tenant_id.set(None)
         started = time.perf_counter()
@@ -215,6 +243,12 @@ def _refuse_ambiguous(scope: Scope, headers: dict[bytes, bytes]) -> None:
         for once, name in _ONCE.items():
             if sum(given == once for given, _ in scope["headers"]) > 1:
                 raise InvalidRequest(f"send one {name} header, not several")
+
+
+def _seconds_to_answer(headers: dict[bytes, bytes], most: float) -> float:
+    """Return how long the caller waits: as long as the gateway says it does, and no longer than `most`."""
+    told = headers.get(_GATEWAY_WAITS, b"")
+    return min(most, int(told) / 1000) if told.isdigit() and 0 < len(told) <= 9 else most
 
 
 def _route(scope: Scope) -> str:

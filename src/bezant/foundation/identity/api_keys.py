@@ -92,6 +92,21 @@ class ApiKeys:
             raise Unauthenticated("the API key is unknown, revoked or expired")
         return caller
 
+    def known(self, authorization: str) -> Caller | None:
+        """Return whose key this is, from memory alone and however long ago it was looked up.
+
+        Only for whose share a request counts; `authenticate` says whether the key is good now.
+        """
+        matched = _FORMAT.fullmatch(authorization[7:]) if authorization.startswith("Bearer ") else None
+        if matched is None:
+            return None
+        key_id, secret = matched.groups()
+        cached = self._cache.get(key_id)
+        if cached is None or cached[1] is None:
+            return None
+        presented = hashlib.sha256(secret.encode()).digest()
+        return cached[2] if hmac.compare_digest(cached[1], presented) else None
+
     async def _lookup(self, key_id: str) -> tuple[bytes, Caller] | tuple[None, None]:
         now = time.monotonic()
         cached = self._cache.get(key_id)

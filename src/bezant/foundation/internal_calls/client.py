@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
@@ -11,11 +12,12 @@ import msgspec
 from aiohttp.resolver import ThreadedResolver
 from opentelemetry import propagate
 
-from bezant.contracts.problems import InternalCallFailed, TenantUnavailable
+from bezant.contracts.problems import DeadlinePassed, InternalCallFailed, Overloaded, TenantUnavailable
+from bezant.foundation.deadlines import current_deadline, has_passed, passed, remaining_milliseconds
 from bezant.foundation.identity.internal_tokens import TokenSigner
 from bezant.foundation.internal_calls.wire import CallRequest, Part, PartAnswer, encoder
 from bezant.foundation.settings import Settings
-from bezant.foundation.telemetry.metrics import INTERNAL_CALLS
+from bezant.foundation.telemetry.metrics import DEADLINE_DROPS, INTERNAL_CALLS
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -27,11 +29,12 @@ _SLOT_SECONDS = 0.02
 
 
 class _PendingPart:
-    __slots__ = ("future", "part")
+    __slots__ = ("deadline", "future", "part")
 
-    def __init__(self, part: Part[Any], future: "asyncio.Future[list[Any]]") -> None:
+    def __init__(self, part: Part[Any], future: "asyncio.Future[list[Any]]", deadline: float | None) -> None:
         self.part = part
         self.future = future
+        self.deadline = deadline
 
 
 class _Lane:
@@ -46,6 +49,9 @@ class _Lane:
         self._pending: list[_PendingPart] = []
         self._busy = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self.heard_at = 0.0
+        """When the service last answered anything here, on the monotonic clock."""
+        self._dropped = DEADLINE_DROPS.labels(place=f"call {operation}")
         self._done = INTERNAL_CALLS.labels(audience=audience, operation=operation, outcome="answered")
         self._failed = INTERNAL_CALLS.labels(audience=audience, operation=operation, outcome="failed")
 
@@ -57,10 +63,22 @@ class _Lane:
     def _flush(self) -> None:
         while self._pending and self._busy < _IN_FLIGHT:
             group, self._pending = self._pending[:_MAX_PARTS], self._pending[_MAX_PARTS:]
+            group = [pending for pending in group if self._is_waited_for(pending)]
+            if not group:
+                continue
             self._busy += 1
             task = asyncio.create_task(self._send(group))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _is_waited_for(self, pending: _PendingPart) -> bool:
+        """Whether a part is worth sending; whoever gave it up, or whose deadline has passed, is told so."""
+        if not pending.future.done():
+            if not has_passed(pending.deadline):
+                return True
+            pending.future.set_exception(passed())
+        self._dropped.inc()
+        return False
 
     async def _send(self, group: list[_PendingPart]) -> None:
         released = False
@@ -74,6 +92,7 @@ class _Lane:
 
         timer = asyncio.get_running_loop().call_later(_SLOT_SECONDS, release)
         reason = "did not answer"
+        kind: type[InternalCallFailed | Overloaded] = InternalCallFailed
         try:
             for _ in range(2):
                 # A pooled connection may have been closed by the other side as we wrote: operations are
@@ -85,6 +104,9 @@ class _Lane:
                     await self._attempt(group, release)
                 except aiohttp.ClientResponseError as error:
                     reason = f"answered {error.status}"
+                    if error.headers is not None and "x-envoy-overloaded" in error.headers:
+                        # the gateway's or the mesh's own bound on requests under way; nothing was passed on
+                        kind = Overloaded
                     break
                 except TimeoutError:
                     # Before its bases (aiohttp's is a ClientError too, the builtin an OSError): what took too long
@@ -100,7 +122,7 @@ class _Lane:
                 if not pending.future.done():
                     self._failed.inc()
                     pending.future.set_exception(
-                        InternalCallFailed(
+                        kind(
                             f"{self._url.rsplit('/v1/', 1)[-1]} {reason}; send the request again with the same "
                             "Idempotency-Key",
                             retry_after_seconds=1,
@@ -108,14 +130,35 @@ class _Lane:
                     )
 
     async def _attempt(self, group: list[_PendingPart], release: Any) -> None:
-        body = encoder.encode(CallRequest([pending.part for pending in group]))
+        # What is left of a deadline is counted from here, when the part leaves.
+        parts = [
+            pending.part
+            if pending.deadline is None
+            else msgspec.structs.replace(pending.part, deadline_milliseconds=remaining_milliseconds(pending.deadline))
+            for pending in group
+        ]
+        body = encoder.encode(CallRequest(parts))
         async with self._session.post(self._url, data=body) as response:
             response.raise_for_status()
             async for line in response.content:
                 self._settle(group, self._decoder.decode(line))
                 release()
 
+    async def ask_for_a_sign(self, timeout_seconds: float) -> bool:
+        """Send a call without parts. Returns whether the service itself answered it."""
+        limit = aiohttp.ClientTimeout(total=timeout_seconds)
+        try:
+            async with self._session.post(self._url, data=encoder.encode(CallRequest([])), timeout=limit) as response:
+                await response.read()
+                if response.status >= 500:
+                    return False
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
+        self.heard_at = time.monotonic()
+        return True
+
     def _settle(self, group: list[_PendingPart], answer: PartAnswer[Any]) -> None:
+        self.heard_at = time.monotonic()
         future = group[answer.part].future
         if future.done():
             return
@@ -126,6 +169,11 @@ class _Lane:
             future.set_exception(
                 TenantUnavailable(answer.problem.detail, retry_after_seconds=answer.problem.retry_after_seconds)
             )
+        elif answer.problem.code in (Overloaded.code, DeadlinePassed.code):
+            # The service is up and has too much to do: not the same as one that fails.
+            self._failed.inc()
+            told = Overloaded if answer.problem.code == Overloaded.code else DeadlinePassed
+            future.set_exception(told(answer.problem.detail, retry_after_seconds=1))
         else:
             self._failed.inc()
             _log.warning("%s answered %s: %s", self._url, answer.problem.code, answer.problem.detail)
@@ -155,19 +203,41 @@ class InternalCalls:
 
         `operation` is the path below `/internal/v1/`. Raises `InternalCallFailed` when what became of the items
         is not known, `TenantUnavailable` when the tenant's database does not answer, and `TimeoutError` after
-        `timeout_seconds`, if given.
+        `timeout_seconds`, if given. `Overloaded` and `DeadlinePassed` say that the work was not begun.
+
+        The called service is told until when somebody waits: the deadline of the work in hand, or the end of
+        `timeout_seconds` if that comes first.
         """
         lane = self._lane(audience, operation, result_type)
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         part = Part(tenant_id, self._signer.token(audience, tenant_id), list(items), carrier.get("traceparent"))
         future: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        lane.add(_PendingPart(part, future))
+        deadline = current_deadline()
+        if timeout_seconds is not None:
+            timeout_at = time.monotonic() + timeout_seconds
+            deadline = timeout_at if deadline is None else min(deadline, timeout_at)
+        lane.add(_PendingPart(part, future, deadline))
         async with asyncio.timeout(timeout_seconds):
             results = await future
         if len(results) != len(items):
             raise InternalCallFailed(f"{operation} answered {len(results)} results for {len(items)} items")
         return results
+
+    def heard_at(self, audience: str, operation: str) -> float:
+        """Return when the service last answered a call of this operation, on the monotonic clock; 0 for never."""
+        lane = self._lanes.get((audience, operation))
+        return 0.0 if lane is None else lane.heard_at
+
+    async def ask_for_a_sign(self, audience: str, operation: str, *, timeout_seconds: float) -> bool:
+        """Ask the service for nothing, by the way that calls of this operation take; whether it answered at all.
+
+        A call without parts costs the service next to nothing, and every version of it answers one.
+        """
+        lane = self._lanes.get((audience, operation))
+        if lane is None:
+            raise ValueError(f"{operation} of {audience} was never called")
+        return await lane.ask_for_a_sign(timeout_seconds)
 
     def _lane(self, audience: str, operation: str, result_type: Any) -> _Lane:
         key = (audience, operation)

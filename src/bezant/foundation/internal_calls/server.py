@@ -14,11 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bezant.contracts.json_text import UNREADABLE
 from bezant.contracts.problems import Forbidden, InvalidRequest, Problem
+from bezant.foundation.deadlines import current_deadline, deadline, deadline_in, has_passed, passed
 from bezant.foundation.http.bodies import read_body
 from bezant.foundation.http.problems import problem_response
 from bezant.foundation.identity.internal_tokens import TokenVerifier
 from bezant.foundation.internal_calls.wire import CallRequest, Part, PartAnswer, PartProblem, encode_line
-from bezant.foundation.telemetry.metrics import INTERNAL_PARTS
+from bezant.foundation.telemetry.metrics import DEADLINE_DROPS, INTERNAL_PARTS
 from bezant.foundation.telemetry.tracing import linked_span
 
 Item = TypeVar("Item")
@@ -39,9 +40,11 @@ def parts_route(path: str, handler: PartHandler, *, item_type: Any, callers: set
         outcome: INTERNAL_PARTS.labels(operation=path.rsplit("/v1/", 1)[-1], outcome=outcome)
         for outcome in ("answered", "refused", "failed")
     }
+    dropped = DEADLINE_DROPS.labels(place=f"part {path.rsplit('/v1/', 1)[-1]}")
 
     async def answer(position: int, part: Part[Any], verifier: TokenVerifier) -> bytes:
-        outcome, line = await judged(position, part, verifier)
+        with deadline(deadline_in(part.deadline_milliseconds)):
+            outcome, line = await judged(position, part, verifier)
         outcomes[outcome].inc()
         return line
 
@@ -50,6 +53,9 @@ def parts_route(path: str, handler: PartHandler, *, item_type: Any, callers: set
             caller, tenant_id = verifier.verify(part.token, callers=allowed)
             if tenant_id != part.tenant_id:
                 raise Forbidden("the internal token is for another tenant")  # noqa: TRY301
+            if has_passed(current_deadline()):
+                dropped.inc()
+                raise passed()  # noqa: TRY301
             with linked_span(tracer, path, [part.traceparent]):
                 results = await handler(tenant_id, caller, part.items)
         except Problem as problem:

@@ -16,6 +16,8 @@ class Part(msgspec.Struct, Generic[Item], frozen=True):
     token: str
     items: list[Item]
     traceparent: str | None = None
+    deadline_milliseconds: int | None = None
+    """How long from its sending on somebody waits for the part; None if nobody says."""
 
 
 class CallRequest(msgspec.Struct, Generic[Item], frozen=True):

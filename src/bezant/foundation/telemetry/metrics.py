@@ -24,6 +24,19 @@ INTERNAL_PARTS = Counter(
 GROUP_SIZE = Histogram(
     "bezant_group_size", "Items gathered into one group", ["stage"], buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
+ADMISSION_LIMIT = Gauge("bezant_admission_limit", "Units of work that may be in flight at once", ["service"])
+ADMISSION_IN_FLIGHT = Gauge("bezant_admission_in_flight", "Units of work that are", ["service"])
+ADMISSION_QUEUED = Gauge("bezant_admission_queued", "Units of work that wait to be admitted", ["service"])
+ADMISSION_WAIT_SECONDS = Histogram(
+    "bezant_admission_wait_seconds", "How long requests waited that were not admitted at once", ["service"],
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)  # fmt: skip
+ADMISSION_REFUSED = Counter(
+    "bezant_admission_refused_total", "Requests refused before anything was done", ["service", "reason"]
+)
+DEADLINE_DROPS = Counter(
+    "bezant_deadline_drops_total", "Work dropped before it began, since nobody waited for it any more", ["place"]
+)
 RELAYED_EVENTS = Counter("bezant_relayed_events_total", "Outbox rows published", ["service"])
 RELAY_FAILURES = Counter("bezant_relay_failures_total", "Attempts to publish that failed", ["service"])
 CONSUMED_EVENTS = Counter("bezant_consumed_events_total", "Events handled", ["service"])

@@ -20,7 +20,13 @@ from bezant.services.payment.settings import PaymentSettings
 def build(context: ServiceContext) -> ServiceParts:
     """Return the parts of the payment service."""
     settings = PaymentSettings()
-    fraud = FraudChecks(context.internal, context.directory, timeout_seconds=settings.fraud_timeout_seconds)
+    fraud = FraudChecks(
+        context.internal,
+        context.directory,
+        timeout_seconds=settings.fraud_timeout_seconds,
+        silence_seconds=settings.fraud_silence_seconds,
+        wait_seconds=settings.fraud_wait_seconds,
+    )
     settlement = PaymentSettlement(context.databases, context.internal, fraud, context.due_work)
     creation = PaymentCreation(context.databases, KnownAccounts(context.internal), settlement, context.due_work)
     actions = PaymentActions(context.databases, context.internal, context.due_work)

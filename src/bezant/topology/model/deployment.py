@@ -9,7 +9,7 @@ from bezant.topology.model.edge import Edge
 from bezant.topology.model.network import Region
 from bezant.topology.model.observability import Observability
 from bezant.topology.model.statements import Statements, Usage
-from bezant.topology.model.workloads import NodeAutoscaler, Service, Sidecar, Workload
+from bezant.topology.model.workloads import Admission, NodeAutoscaler, Service, Sidecar, Workload
 
 
 class Topology(Part):
@@ -26,6 +26,7 @@ class Topology(Part):
     platform: tuple[Workload, ...] = ()
     node_autoscaler: NodeAutoscaler
     pools: ConnectionPools
+    admission: Admission | None = Field(None, description="what bounds a process's load; null: not stated")
     topics: tuple[Topic, ...]
     secrets: Secrets
     security: Security

@@ -97,6 +97,17 @@ class Service(Workload):
     canary: Canary | None = None
 
 
+class Admission(Part):
+    """How many requests a process works on at once: as many as leave within the target, by Little's law."""
+
+    target_milliseconds: Positive = Field(description="how long an admitted request takes at the limit")
+    smallest: Positive = Field(description="the least that the limit falls to")
+    initial: Positive = Field(description="the limit of a process that has not met it")
+    largest: Positive = Field(description="the most that the limit rises to")
+    queue_milliseconds: Count = Field(description="how long a request above its tenant's share waits for room")
+    deadline_seconds: Positive = Field(description="how long a caller waits at most; shorter than the gateway does")
+
+
 class Sidecar(Part):
     """The mesh's proxy beside each pod. Null: not stated, so the assumption is used."""
 

@@ -1,4 +1,10 @@
-"""Ask the fraud service about a group of payments, and the tenant's policy when it does not answer."""
+"""Ask the fraud service about a group of payments, and the tenant's policy when the service is down.
+
+Down and slow are different. A service is down that cannot be reached, that fails, or that answers nobody
+(`FraudSigns`): then the tenant's policy decides. One that answers others, or says that it has too much to do, is slow:
+its score is waited for, and a payment that gets none in time stays `processing` until the resolver asks again. So load
+alone never lets a payment through without a score.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -9,10 +15,12 @@ import msgspec
 
 from bezant.contracts.currencies import CURRENCIES
 from bezant.contracts.internal.fraud import ASSESSMENTS_PATH, Assessment, AssessmentRequest, Decision, PaymentContext
-from bezant.contracts.problems import Problem
+from bezant.contracts.problems import DeadlinePassed, Overloaded, Problem, TenantUnavailable
 from bezant.foundation.control.directory import TenantDirectory
 from bezant.foundation.internal_calls import InternalCalls
 from bezant.services.payment.domain.payments import Payment, Status
+from bezant.services.payment.metrics import LEFT_PROCESSING, UNSCORED_PAYMENTS
+from bezant.services.payment.operations.fraud_signs import FraudSigns, Silent
 
 _log = logging.getLogger(__name__)
 UNSCORED = "fraud_unavailable"
@@ -32,17 +40,43 @@ class Verdict:
 class FraudChecks:
     """The fraud service as the payment service uses it."""
 
-    def __init__(self, internal: InternalCalls, directory: TenantDirectory, *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        internal: InternalCalls,
+        directory: TenantDirectory,
+        *,
+        timeout_seconds: float,
+        silence_seconds: float,
+        wait_seconds: float,
+    ) -> None:
+        """`timeout_seconds`: how long a payment waits at least before the policy decides; `silence_seconds`: how long
+        the service must have answered nobody by then; `wait_seconds`: how long the score of a slow one is waited for.
+        """
         self._internal = internal
         self._directory = directory
-        self._timeout_seconds = timeout_seconds
+        self._wait_seconds = max(wait_seconds, timeout_seconds)
+        self._signs = FraudSigns(internal, timeout_seconds=timeout_seconds, silence_seconds=silence_seconds)
 
     async def assess(self, tenant_id: UUID, payments: list[Payment]) -> list[Verdict]:
-        """Return a verdict for each payment; never raises for a fraud service that is down."""
+        """Return a verdict for each payment; never raises for a fraud service that is down.
+
+        Raises `Overloaded`, `DeadlinePassed` and `TenantUnavailable` when the service answers others, and these
+        payments have to wait.
+        """
         try:
-            assessments = await self.ask(tenant_id, payments, timeout_seconds=self._timeout_seconds)
-        except (Problem, TimeoutError) as error:
-            _log.warning("the fraud service did not answer (%s): the tenant's policy decides", type(error).__name__)
+            asked = self.ask(tenant_id, payments, timeout_seconds=self._wait_seconds)
+            assessments = await self._signs.unless_silent(asked)
+        except (Overloaded, DeadlinePassed, TenantUnavailable) as error:
+            # It answered. The ledger lies in the same database, so that a policy would help no payment there.
+            LEFT_PROCESSING.labels(reason=error.code).inc(len(payments))
+            raise
+        except TimeoutError as error:
+            LEFT_PROCESSING.labels(reason="slow").inc(len(payments))
+            raise Overloaded("the fraud service is slow; the payments are decided once it has judged them") from error
+        except (Problem, Silent) as error:
+            reason = "silent" if isinstance(error, Silent) else "failed"
+            UNSCORED_PAYMENTS.labels(reason=reason).inc(len(payments))
+            _log.warning("the fraud service is down (%s): the tenant's policy decides", reason)
             return [await self._without_score(tenant_id, payment) for payment in payments]
         return [
             Verdict(
