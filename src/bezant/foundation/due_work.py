@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from bezant.contracts.problems import NotFound, Problem, TenantNotActive
-from bezant.foundation.control.database import QUERIES, ControlDatabase
+from bezant.foundation.control.database import QUERIES, ControlDatabase, ControlUnavailable
 from bezant.foundation.control.directory import TenantDirectory
 
 _log = logging.getLogger(__name__)
@@ -24,6 +24,10 @@ GUARD_SECONDS = 10.0
 """How long after its hint was written work may begin without a new hint, with a margin."""
 _CLAIM_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
+_PATIENCE_SECONDS = 1.0
+_AWAY_PATIENCE_SECONDS = 0.05
+"""How long a request waits for its hint to be written, and how long while the control database is known to be away."""
+_UNWRITTEN_HINTS = 50_000
 
 
 class DueWork:
@@ -35,24 +39,60 @@ class DueWork:
         self._handlers: Mapping[str, DueHandler] = {}
         self._guarded_until: dict[tuple[UUID, str], float] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._writing: set[asyncio.Task[None]] = set()
+        self._unwritten: dict[tuple[UUID, str], datetime] = {}
 
     def register(self, handlers: Mapping[str, DueHandler]) -> None:
         """Set what is done for each kind."""
         self._handlers = {**self._handlers, **handlers}
 
     async def schedule(self, tenant_id: UUID, kind: str, due_at: datetime) -> None:
-        """Make sure that the work of this kind is looked at by `due_at`. Raises `ControlUnavailable`."""
-        await self._control.execute(
-            QUERIES["schedule_work"],
-            {"tenant_id": tenant_id, "service": self._control.service, "kind": kind, "due_at": due_at},
-        )
+        """Make sure that the work of this kind is looked at by `due_at`.
+
+        Raises `ControlUnavailable`; the hint is then written as soon as the control database answers again, unless
+        this process ends before. The full sweep finds what such a hint would have told.
+        """
+        away = self._control.away_seconds > 0
+        writing = asyncio.create_task(self._write(tenant_id, kind, due_at))
+        self._writing.add(writing)
+        writing.add_done_callback(self._written)
+        done, _ = await asyncio.wait({writing}, timeout=_AWAY_PATIENCE_SECONDS if away else _PATIENCE_SECONDS)
+        if not done:
+            self._control.doubt()
+            raise ControlUnavailable("the control database does not answer; the hint is written when it does")
+        writing.result()
+
+    async def _write(self, tenant_id: UUID, kind: str, due_at: datetime) -> None:
+        try:
+            await self._control.execute(
+                QUERIES["schedule_work"],
+                {"tenant_id": tenant_id, "service": self._control.service, "kind": kind, "due_at": due_at},
+            )
+        except ControlUnavailable:
+            key = (tenant_id, kind)
+            if len(self._unwritten) < _UNWRITTEN_HINTS:
+                self._unwritten[key] = min(due_at, self._unwritten.get(key, due_at))
+            raise
+
+    def _written(self, writing: "asyncio.Task[None]") -> None:
+        self._writing.discard(writing)
+        if not writing.cancelled():
+            # Who asked may not wait for it any more; asking marks its error as seen.
+            writing.exception()
+
+    async def _write_late(self) -> None:
+        """Write the hints that could not be written before. Raises `ControlUnavailable`."""
+        while self._unwritten:
+            (tenant_id, kind), due_at = self._unwritten.popitem()
+            await self._write(tenant_id, kind, due_at)
 
     async def guard(self, tenant_id: UUID, kind: str, *, within_seconds: float = GUARD_SECONDS / 2) -> None:
         """Leave a hint before work begins, at most one for each tenant, kind and `within_seconds`.
 
         The handler of the kind must look again as long as it finds traces younger than `GUARD_SECONDS`: the
         process that left the hint may still be at work behind it.
-        A hint that cannot be written is logged and left to the full sweep: a payment is worth more than a hint.
+        A hint that cannot be written now is written when the control database is back: a payment is worth more than
+        a hint.
         """
         now = time.monotonic()
         key = (tenant_id, kind)
@@ -61,19 +101,17 @@ class DueWork:
         self._guarded_until[key] = now + within_seconds
         due_at = datetime.now(UTC) + timedelta(seconds=2 * within_seconds)
         try:
-            await self._control.execute(
-                QUERIES["schedule_work"],
-                {"tenant_id": tenant_id, "service": self._control.service, "kind": kind, "due_at": due_at},
-            )
+            await self.schedule(tenant_id, kind, due_at)
         except Problem as error:
             # Not tried again for a moment either: each transaction would wait for a control database that is away.
-            _log.warning("no hint for %s of tenant %s: %s", kind, tenant_id, error.detail)
+            _log.warning("no hint for %s of tenant %s yet: %s", kind, tenant_id, error.detail)
 
     async def run(self) -> None:
         """Claim and do what is due until cancelled."""
         poll_seconds = self._control.settings.due_work_poll_seconds
         while True:
             try:
+                await self._write_late()
                 rows = await self._control.fetch_all(
                     QUERIES["claim_due_work"], {"service": self._control.service, "lease_seconds": _CLAIM_SECONDS}
                 )
@@ -124,5 +162,5 @@ class DueWork:
 
     async def close(self) -> None:
         """Wait for what is running."""
-        if self._running:
-            await asyncio.wait(list(self._running), timeout=10)
+        if self._running or self._writing:
+            await asyncio.wait([*self._running, *self._writing], timeout=10)

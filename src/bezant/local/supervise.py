@@ -54,6 +54,8 @@ async def supervise(
     supervisor.claim_directory()
     supervisor.check_ports()
     built.directory.keep_port_base(options.port_base)
+    if options.external.postgres is None:
+        built.directory.keep_control_server(wanted=options.control_server)
     _configure_log(built.directory.log("supervisor").open("a"))
     log = structlog.get_logger("supervisor")
     if on_change is not None:
