@@ -13,7 +13,7 @@ from bezant.topology.model.delivery import CanaryAnalysis
 from bezant.topology.model.deployment import Topology
 from bezant.topology.model.network import Region
 from bezant.topology.model.observability import Alarms
-from infrastructure.aurora import cluster_name
+from infrastructure.aurora import made_clusters
 
 BYTES_PER_CONNECTION: Final = 9_531_392
 MAX_CONNECTIONS: Final = 5_000
@@ -68,32 +68,31 @@ def connection_limit(tier: AuroraTier) -> int:
 def database_alarms(topology: Topology, region: Region, bounds: Alarms) -> Iterator[Alarm]:
     """Return the alarms of every Aurora cluster of the region."""
     space = "AWS/RDS"
-    for tier in (one for one in region.aurora if not one.alternative):
+    for tier, name in made_clusters(region):
         allowed = connection_limit(tier)
-        for number in range(1, tier.clusters + 1):
-            name = cluster_name(tier, number)
-            where = {"DBClusterIdentifier": name}
+        where = {"DBClusterIdentifier": name}
+        yield Alarm(
+            f"{name}-cpu", f"{name}: CPU above {bounds.cpu_percent:g} %", space, "CPUUtilization", where,
+            bounds.cpu_percent, statistic="Maximum", minutes=15,
+        )  # fmt: skip
+        most = int(allowed * bounds.connections_percent / 100)
+        yield Alarm(
+            f"{name}-connections", f"{name}: more than {most} of {allowed} connections", space,
+            "DatabaseConnections", where, most, statistic="Maximum",
+        )  # fmt: skip
+        if tier.readers_per_cluster:
             yield Alarm(
-                f"{name}-cpu", f"{name}: CPU above {bounds.cpu_percent:g} %", space, "CPUUtilization", where,
-                bounds.cpu_percent, statistic="Maximum", minutes=15,
+                f"{name}-reader-lag", f"{name}: a reader is more than {bounds.replica_lag_seconds:g} s behind",
+                space, "AuroraReplicaLagMaximum", where, bounds.replica_lag_seconds * 1000, statistic="Maximum",
             )  # fmt: skip
-            most = int(allowed * bounds.connections_percent / 100)
+        if region.role == "secondary":
+            rpo = topology.recovery.rpo_minutes
             yield Alarm(
-                f"{name}-connections", f"{name}: more than {most} of {allowed} connections", space,
-                "DatabaseConnections", where, most, statistic="Maximum",
+                f"{name}-global-lag", f"{name}: a fail-over would lose more than {rpo:g} minutes", space,
+                "AuroraGlobalDBReplicationLag", {**where, "SourceRegion": topology.primary.name}, rpo * 60 * 1000,
+                statistic="Maximum",
+                missing="breaching",
             )  # fmt: skip
-            if tier.readers_per_cluster:
-                yield Alarm(
-                    f"{name}-reader-lag", f"{name}: a reader is more than {bounds.replica_lag_seconds:g} s behind",
-                    space, "AuroraReplicaLagMaximum", where, bounds.replica_lag_seconds * 1000, statistic="Maximum",
-                )  # fmt: skip
-            if region.role == "secondary":
-                rpo = topology.recovery.rpo_minutes
-                yield Alarm(
-                    f"{name}-global-lag", f"{name}: a fail-over would lose more than {rpo:g} minutes", space,
-                    "AuroraGlobalDBReplicationLag", where, rpo * 60 * 1000, statistic="Maximum",
-                    missing="breaching",
-                )  # fmt: skip
 
 
 def cache_alarms(valkey: Valkey, bounds: Alarms, *, group: str) -> Iterator[Alarm]:

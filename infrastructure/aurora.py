@@ -22,10 +22,22 @@ MONITORING_SECONDS: Final = 60
 SERVERLESS: Final = "db.serverless"
 
 
-def writer_zones(tier: AuroraTier) -> Iterator[str]:
-    """Return the zone of each cluster's writer, in the order of the clusters."""
+def made_zones(tier: AuroraTier) -> Iterator[str]:
+    """Return the zone of the writer of each cluster that the stacks make, in the order of the clusters.
+
+    A tenant's own cluster is made by the tenant service when the tenant is registered.
+    """
+    if tier.made_by != "stacks":
+        return
     for zone, writers in tier.writers_by_zone.items():
         yield from [zone] * writers
+
+
+def made_clusters(region: Region) -> Iterator[tuple[AuroraTier, str]]:
+    """Return every cluster of a region that the stacks make, by its tier and name."""
+    for tier in region.aurora:
+        if not tier.alternative and tier.made_by == "stacks":
+            yield from ((tier, cluster_name(tier, number)) for number in range(1, tier.clusters + 1))
 
 
 def cluster_name(tier: AuroraTier, number: int) -> str:

@@ -14,7 +14,7 @@ from constructs import Construct
 from bezant.topology.model.data_stores import AuroraTier
 from bezant.topology.model.deployment import Topology
 from bezant.topology.model.network import Region
-from infrastructure.aurora import AuroraCluster, cluster_name, writer_zones
+from infrastructure.aurora import AuroraCluster, cluster_name, made_zones
 from infrastructure.encryption import encryption_key
 from infrastructure.network import NetworkStack
 from infrastructure.provisioning import MONITORING_ROLE
@@ -88,7 +88,7 @@ class DatabaseStack(cdk.Stack):
         )
         if tier.tier == "dedicated":
             cdk.CfnOutput(self, "ParameterGroup", value=parameters.ref, description="tenantDatabases.parameterGroup")
-        for number, zone in enumerate(writer_zones(tier), start=1):
+        for number, zone in enumerate(made_zones(tier), start=1):
             self._cluster(tier, cluster_name(tier, number), zone, parameters)
 
     def _cluster(

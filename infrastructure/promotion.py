@@ -14,7 +14,7 @@ from constructs import Construct
 
 from bezant.topology.model.network import Region
 from infrastructure.accepted import accept
-from infrastructure.aurora import cluster_name
+from infrastructure.aurora import made_clusters
 
 
 def gating_clusters(region: Region) -> Iterator[str]:
@@ -23,9 +23,7 @@ def gating_clusters(region: Region) -> Iterator[str]:
     The control database and the shared clusters. A dedicated one is one tenant's: its late promotion must not keep the
     other tenants' requests in a region that is lost.
     """
-    for tier in region.aurora:
-        if not tier.alternative and tier.tier != "dedicated":
-            yield from (cluster_name(tier, number) for number in range(1, tier.clusters + 1))
+    yield from (name for tier, name in made_clusters(region) if tier.tier != "dedicated")
 
 
 def alarm_name(region: Region, cluster: str) -> str:

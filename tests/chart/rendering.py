@@ -19,13 +19,6 @@ NAMESPACE: Final = "bezant"
 SERVICES: Final = ("account", "audit", "fraud", "notification", "payment", "tenant", "transaction")
 Manifest = dict[str, Any]
 _SPLUNK: Final = ("observability.logs.splunk.enabled=true", "observability.logs.splunk.host=splunk.example")
-_AURORA: Final = (
-    "tenantDatabases.provisioner=aurora", "tenantDatabases.tiers=shared\\,dedicated",
-    "tenantDatabases.subnetGroup=bezant", "tenantDatabases.securityGroupIds=sg-1",
-    "tenantDatabases.secondary.region=sa-east-1", "tenantDatabases.secondary.zone=sa-east-1a",
-    "tenantDatabases.secondary.kmsKeyId=arn:aws:kms:sa-east-1:111122223333:key/1",
-)  # fmt: skip
-
 PROFILES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "us-east-1 active": ("us-east-1", ()),
     "sa-east-1 standby": ("sa-east-1", ()),
@@ -33,7 +26,6 @@ PROFILES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "us-east-1 demoted": ("us-east-1", ("mode=standby",)),
     "us-east-1 with Splunk": ("us-east-1", _SPLUNK),
     "us-east-1 without mail and sign-in": ("us-east-1", ("mail.host=", "signIn.issuer=")),
-    "us-east-1 on Aurora": ("us-east-1", _AURORA),
 }
 """What is installed: a region, and what is set besides. A promotion is one value."""
 

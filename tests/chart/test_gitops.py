@@ -83,16 +83,70 @@ def test_secrets_come_first_and_the_load_balancer_last() -> None:
     assert wave("Deployment", "transaction") < wave("Deployment", "account")
 
 
-def test_what_controllers_own_is_not_put_back() -> None:
-    ignored = {
+def _ignored() -> set[tuple[str, ...]]:
+    return {
         (one["group"], one["kind"], *one.get("jqPathExpressions", []), *one.get("jsonPointers", []))
         for one in TEMPLATE["spec"]["ignoreDifferences"]
     }
-    assert ("networking.istio.io", "VirtualService", ".spec.http[].route[].weight") in ignored
-    assert ("", "Service", '.spec.selector["rollouts-pod-template-hash"]') in ignored
-    assert ("argoproj.io", "Rollout", "/spec/replicas") in ignored
-    assert ("apps", "Deployment", "/spec/replicas") in ignored
-    assert "RespectIgnoreDifferences=true" in TEMPLATE["spec"]["syncPolicy"]["syncOptions"]
+
+
+def test_what_controllers_own_is_no_difference() -> None:
+    assert _ignored() == {
+        ("networking.istio.io", "VirtualService", ".spec.http[].route[].weight"),
+        ("", "Service", '.spec.selector["rollouts-pod-template-hash"]'),
+    }
+
+
+def test_a_promotion_changes_the_routes_of_the_region() -> None:
+    """Argo CD keeps a whole list that has an ignored part when RespectIgnoreDifferences is set: 503 for ever."""
+    options = TEMPLATE["spec"]["syncPolicy"]["syncOptions"]
+    assert "RespectIgnoreDifferences=true" not in options
+    assert "ApplyOutOfSyncOnly=true" in options, "a sync would put weights back that a canary has moved"
+    standby, promoted = (
+        Manifests.of(f"sa-east-1 {mode}").get("VirtualService", "public")["spec"]["http"]
+        for mode in ("standby", "promoted")
+    )
+    assert standby != promoted
+
+
+def test_git_decides_on_replicas_where_no_autoscaler_does(model: Topology) -> None:
+    assert not [one for one in _ignored() if "/spec/replicas" in one]
+    for profile in ("us-east-1 active", "sa-east-1 standby", "sa-east-1 promoted"):
+        manifests = Manifests.of(profile)
+        scaled = {one["spec"]["scaleTargetRef"]["name"] for one in manifests.kind("HorizontalPodAutoscaler")}
+        for workload in manifests.kind("Deployment", "Rollout"):
+            assert ("replicas" in workload["spec"]) == (workload["metadata"]["name"] not in scaled)
+    assert scaled == {one.name for one in model.services if one.autoscaling}
+
+
+def test_a_promotion_leaves_nobody_at_one_replica() -> None:
+    """A number that a promotion takes out of the manifest falls to the API server's default, which is 1."""
+    for before, after in (("sa-east-1 standby", "sa-east-1 promoted"), ("us-east-1 active", "us-east-1 demoted")):
+        with_number = [
+            {one["metadata"]["name"] for one in Manifests.of(mode).kind("Deployment", "Rollout")
+             if "replicas" in one["spec"]}
+            for mode in (before, after)
+        ]  # fmt: skip
+        assert with_number[0] == with_number[1]
+        least = [
+            {one["metadata"]["name"]: one["spec"]["minReplicas"]
+             for one in Manifests.of(mode).kind("HorizontalPodAutoscaler")}
+            for mode in (before, after)
+        ]  # fmt: skip
+        assert least[0].keys() == least[1].keys()
+        assert min(*least[0].values(), *least[1].values()) >= 3
+
+
+def test_rolling_syncs_are_not_said_to_heal_what_they_do_not() -> None:
+    assert APPLICATIONS["spec"]["strategy"]["type"] == "RollingSync"
+    assert TEMPLATE["spec"]["syncPolicy"]["automated"] == {"prune": True}
+
+
+def test_a_gateway_counts_as_ready_when_the_load_balancer_sends_to_it() -> None:
+    documents = yaml.safe_load_all((GITOPS / "namespaces.yaml").read_text("utf-8"))
+    labels = {one["metadata"]["name"]: one["metadata"]["labels"] for one in documents}
+    bound = [one["metadata"]["namespace"] for one in Manifests.of("us-east-1 active").kind("TargetGroupBinding")]
+    assert [labels[namespace]["elbv2.k8s.aws/pod-readiness-gate-inject"] for namespace in bound] == ["enabled"]
 
 
 def test_the_namespaces_are_as_strict_as_their_pods_allow() -> None:

@@ -11,7 +11,20 @@ import kubernetes_validate
 import pytest
 
 from .counts import record
-from .rendering import CHART, GITOPS, NAMESPACE, PROFILES, Manifest, Manifests, helm, parse, template, values_of
+from .rendering import (
+    CHART,
+    GITOPS,
+    NAMESPACE,
+    PROFILES,
+    Manifest,
+    Manifests,
+    environment,
+    helm,
+    parse,
+    pod_spec,
+    template,
+    values_of,
+)
 
 SCHEMAS = Path(__file__).parent / "schemas"
 WITHOUT_SCHEMA = {"EnvoyFilter"}
@@ -178,8 +191,11 @@ BAD_VALUES = {
     "mail.security=ssl": "'/mail/security': value must be one of",
     "signIn.issuer=http://sign-in.example": "'/signIn/issuer'",
     "tenantDatabases.provisioner=rds": "'/tenantDatabases/provisioner': value must be one of",
-    "tenantDatabases.tiers=dedicated": "tenantDatabases.tiers: the tier dedicated needs the provisioner aurora",
-    "tenantDatabases.secondary.region=sa-east-1": "tenantDatabases.secondary: a follower needs a zone and a key",
+    "tenantDatabases.provisioner=postgres": "tenantDatabases.tiers: the tier dedicated needs the provisioner aurora",
+    "tenantDatabases.secondary.zone=": "tenantDatabases.secondary: a follower needs a zone and a key",
+    "tenantDatabases.kmsKeyId=": "tenantDatabases.kmsKeyId: not given",
+    "tenantDatabases.subnetGroup=": "tenantDatabases.subnetGroup: not given",
+    "tenantDatabases.secondary.securityGroupIds=": "tenantDatabases.secondary.securityGroupIds: not given",
     "tenantDatabases.instanceClass=large": "'/tenantDatabases/instanceClass'",
     "logLevel=LOUD": "'/logLevel': value must be one of",
 }
@@ -192,6 +208,13 @@ def test_bad_values_are_refused_by_name(setting: str) -> None:
     assert result.returncode != 0
     assert BAD_VALUES[setting] in result.stderr
     record("helm", "bad values refused by name", str(len(BAD_VALUES) + 4))
+
+
+def test_one_server_for_all_databases_has_to_be_asked_for() -> None:
+    result = template("us-east-1", "tenantDatabases.provisioner=postgres", "tenantDatabases.tiers=shared")
+    assert result.returncode == 0
+    (container,) = pod_spec(Manifests(parse(result.stdout)).service_workload("tenant"))["containers"]
+    assert not [name for name in environment(container) if name.startswith("BEZANT_AURORA_")]
 
 
 def test_a_required_zone_anti_affinity_is_refused() -> None:

@@ -90,6 +90,7 @@ async def control(postgres_server: PostgresServer, prepared: Secrets) -> AsyncIt
     for database in made.opened:
         await database.close()
     for table in (
+        "late_migrations",
         "placements",
         "approvals",
         "exports",

@@ -28,7 +28,8 @@ async def _store(control: Control, tenant_id: UUID | None, *, expires_at: dateti
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     turned = Clock()
-    monkeypatch.setattr("bezant.foundation.identity.api_keys.time", turned)
+    for module in ("identity.api_keys", "control.remembered"):
+        monkeypatch.setattr(f"bezant.foundation.{module}.time", turned)
     return turned
 
 
@@ -94,7 +95,8 @@ def test_no_setting_lets_a_revoked_key_live_for_more_than_30_seconds() -> None:
 
 async def test_a_key_is_not_cached_beyond_its_expiry(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(datetime.now(UTC).timestamp())
-    monkeypatch.setattr("bezant.foundation.identity.api_keys.time", clock)
+    for module in ("identity.api_keys", "control.remembered"):
+        monkeypatch.setattr(f"bezant.foundation.{module}.time", clock)
     soon = datetime.fromtimestamp(clock.now, UTC) + timedelta(seconds=20)
     _, header = await _store(control, await control.add_tenant(), expires_at=soon)
     keys = ApiKeys(await control.open(api_key_cache_seconds=30))
@@ -129,3 +131,77 @@ async def test_without_the_control_database_known_keys_work_and_others_are_not_j
     await keys.authenticate(known)
     with pytest.raises(ControlUnavailable):
         await keys.authenticate(unknown)
+
+
+async def test_known_keys_work_through_the_grace_of_an_outage_and_no_longer(control: Control, clock: Clock) -> None:
+    _, header = await _store(control, await control.add_tenant())
+    database = await control.open(control_grace_seconds=300)
+    keys = ApiKeys(database)
+    await keys.authenticate(header)
+    await database.close()
+    clock.now += 29
+    await keys.authenticate(header)
+    clock.now += 300
+    await keys.authenticate(header)
+    clock.now += 2
+    with pytest.raises(ControlUnavailable):
+        await keys.authenticate(header)
+
+
+async def test_no_outage_lets_a_key_work_beyond_its_expiry(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(datetime.now(UTC).timestamp())
+    for module in ("identity.api_keys", "control.remembered"):
+        monkeypatch.setattr(f"bezant.foundation.{module}.time", clock)
+    soon = datetime.fromtimestamp(clock.now, UTC) + timedelta(seconds=60)
+    _, header = await _store(control, await control.add_tenant(), expires_at=soon)
+    database = await control.open()
+    keys = ApiKeys(database)
+    await keys.authenticate(header)
+    await database.close()
+    clock.now += 59
+    await keys.authenticate(header)
+    clock.now += 2
+    with pytest.raises(ControlUnavailable):
+        await keys.authenticate(header)
+
+
+async def test_guessed_keys_push_no_known_one_out_of_memory(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bezant.foundation.identity.api_keys._UNKNOWN_KEYS", 5)
+    monkeypatch.setattr("bezant.foundation.control.remembered._CAPACITY", 5)
+    _, known = await _store(control, await control.add_tenant())
+    database = await control.open()
+    keys = ApiKeys(database)
+    await keys.authenticate(known)
+    for _ in range(20):
+        with pytest.raises(Unauthenticated):
+            await keys.authenticate(f"Bearer {new_api_key()[1]}")
+    await database.close()
+    await keys.authenticate(known)
+
+
+async def test_keys_that_this_replica_has_not_seen_work_through_an_outage_too(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bezant.foundation.control.remembered.PAGE_ROWS", 2)
+    monkeypatch.setattr("bezant.foundation.identity.api_keys.PAGE_ROWS", 2)
+    tenant_id = await control.add_tenant()
+    stored = [await _store(control, tenant_id) for _ in range(5)]
+    await control.as_superuser("UPDATE control.api_keys SET revoked_at = now() WHERE key_id = %s", stored[0][0])
+    database = await control.open()
+    keys = ApiKeys(database)
+    await keys.learn()
+    await database.close()
+    for _, header in stored[1:]:
+        assert (await keys.authenticate(header)).tenant_id == tenant_id
+    with pytest.raises(ControlUnavailable):
+        await keys.authenticate(stored[0][1])
+
+
+async def test_reading_ahead_does_not_lengthen_the_life_of_a_revoked_key(control: Control, clock: Clock) -> None:
+    key_id, header = await _store(control, await control.add_tenant())
+    keys = ApiKeys(await control.open(api_key_cache_seconds=15))
+    await keys.learn()
+    await control.as_superuser("UPDATE control.api_keys SET revoked_at = now() WHERE key_id = %s", key_id)
+    clock.now += 16
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await keys.authenticate(header)

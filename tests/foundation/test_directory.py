@@ -16,7 +16,7 @@ from .conftest import Clock, Control
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     turned = Clock()
-    monkeypatch.setattr("bezant.foundation.control.directory.time", turned)
+    monkeypatch.setattr("bezant.foundation.control.remembered.time", turned)
     return turned
 
 
@@ -127,13 +127,98 @@ async def test_an_unknown_tenant_is_looked_for_each_time(control: Control) -> No
     assert (await directory.get(tenant_id)).status == "onboarding"
 
 
-async def test_a_known_tenant_is_served_while_the_control_database_is_away(control: Control, clock: Clock) -> None:
+async def test_a_known_tenant_is_served_through_the_grace_and_no_longer(control: Control, clock: Clock) -> None:
+    tenant_id = await control.add_tenant()
+    database = await control.open(control_grace_seconds=300)
+    directory = TenantDirectory(database)
+    await directory.get(tenant_id)
+    await database.close()
+    clock.now += 329
+    assert (await directory.get(tenant_id)).id == tenant_id
+    with pytest.raises(ControlUnavailable):
+        await directory.get(new_id())
+    clock.now += 2
+    with pytest.raises(ControlUnavailable):
+        await directory.get(tenant_id)
+
+
+async def test_a_suspended_tenant_is_still_read_while_the_control_database_is_away(control: Control) -> None:
+    tenant_id = await control.add_tenant(status="suspended")
+    database = await control.open()
+    directory = TenantDirectory(database)
+    await directory.get(tenant_id)
+    await database.close()
+    for _ in range(2):
+        assert (await directory.latest(tenant_id)).status == "suspended"
+    with pytest.raises(ControlUnavailable):
+        await directory.refresh(tenant_id)
+
+
+async def test_what_an_event_has_changed_is_not_served_from_memory(control: Control) -> None:
     tenant_id = await control.add_tenant()
     database = await control.open()
     directory = TenantDirectory(database)
     await directory.get(tenant_id)
     await database.close()
-    clock.now += 3600
-    assert (await directory.get(tenant_id)).id == tenant_id
+    directory.forget(tenant_id)
     with pytest.raises(ControlUnavailable):
-        await directory.get(new_id())
+        await directory.get(tenant_id)
+
+
+async def test_a_control_database_that_hangs_is_not_waited_for_request_by_request(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant_id = await control.add_tenant()
+    database = await control.open(directory_cache_seconds=0)
+    counted, directory = Counted(database, monkeypatch), TenantDirectory(database)
+    await directory.get(tenant_id)
+    counted.gate.clear()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert (await directory.get(tenant_id)).id == tenant_id
+    assert database.away_seconds > 0
+    assert loop.time() - began < 3, "the first request waits for a moment, and not for the transaction's end"
+    monkeypatch.setattr(type(database), "away_seconds", 2.0)
+    asked = counted.count
+    for _ in range(100):
+        await directory.get(tenant_id)
+    assert counted.count == asked, "once it is certain, nobody asks on a request's behalf"
+    counted.gate.set()
+
+
+async def test_past_the_revocation_promise_a_slow_answer_is_waited_for(
+    control: Control, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a second is more than fresh enough answers wait, and less than an old one does."""
+    tenant_id = await control.add_tenant()
+    database = await control.open(directory_cache_seconds=15)
+    counted, directory = Counted(database, monkeypatch), TenantDirectory(database)
+    await directory.get(tenant_id)
+    await _suspend(control)
+    clock.now += 31
+    counted.gate.clear()
+    asyncio.get_running_loop().call_later(0.5, counted.gate.set)
+    assert (await directory.get(tenant_id)).status == "suspended"
+
+
+async def test_a_page_that_a_change_overtook_is_not_remembered(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed, other = await control.add_tenant(), await control.add_tenant()
+    for tenant_id in (changed, other):
+        await control.place(tenant_id)
+    database = await control.open()
+    directory = TenantDirectory(database)
+    fetch_all = database.fetch_all
+
+    async def overtaken(*arguments: Any) -> Any:
+        rows = await fetch_all(*arguments)
+        directory.forget(changed)
+        return rows
+
+    monkeypatch.setattr(database, "fetch_all", overtaken)
+    await directory.learn()
+    await database.close()
+    assert (await directory.get(other)).id == other
+    with pytest.raises(ControlUnavailable):
+        await directory.get(changed)

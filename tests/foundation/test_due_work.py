@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from bezant.contracts.identifiers import new_id
 from bezant.contracts.problems import NotFound, TenantNotActive, TenantUnavailable
+from bezant.foundation.control.database import ControlUnavailable
 from bezant.foundation.control.directory import TenantDirectory
 from bezant.foundation.due_work import GUARD_SECONDS, DueWork
 
@@ -248,3 +250,54 @@ async def test_the_sweep_visits_every_tenant_with_a_database(control: Control) -
     await eventually(visited)
     sweeping.cancel()
     assert {tenant_id for tenant_id, _ in await _hints(control)} == set(placed[:3])
+
+
+async def test_a_hint_that_could_not_be_written_is_written_when_the_control_database_is_back(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = Handler()
+    database = await control.open(due_work_poll_seconds=0.02, full_sweep_seconds=3600)
+    work = DueWork(database, TenantDirectory(database))
+    work.register({"kind": handler})
+    execute = database.execute
+
+    async def away(*_: Any) -> int:
+        raise ControlUnavailable("away")
+
+    monkeypatch.setattr(database, "execute", away)
+    guarded, scheduled = new_id(), new_id()
+    await work.guard(guarded, "kind", within_seconds=0)
+    with pytest.raises(ControlUnavailable):
+        await work.schedule(scheduled, "kind", _in(NOW))
+    assert await _gone(control)
+    monkeypatch.setattr(database, "execute", execute)
+
+    async def both() -> bool:
+        return set(handler.calls) == {guarded, scheduled}
+
+    async with running(work):
+        await eventually(both)
+
+
+async def test_a_request_does_not_wait_for_its_hint_while_the_control_database_hangs(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await control.open(due_work_poll_seconds=0.02, full_sweep_seconds=3600)
+    work = DueWork(database, TenantDirectory(database))
+    gate = asyncio.Event()
+    execute = database.execute
+
+    async def hanging(*arguments: Any) -> int:
+        await gate.wait()
+        return await execute(*arguments)
+
+    monkeypatch.setattr(database, "execute", hanging)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for tenant_id in (new_id(), new_id(), new_id()):
+        await work.guard(tenant_id, "kind")
+    assert loop.time() - began < 3, "the first waits a second, the others hardly"
+    assert database.away_seconds > 0
+    gate.set()
+    await work.close()
+    assert len(await _hints(control)) == 3, "what was late is written all the same"

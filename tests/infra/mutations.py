@@ -175,13 +175,24 @@ def _of_tenant(made: Templates) -> list[dict[str, Any]]:
     return found
 
 
-def _shared_key(made: Templates) -> None:
-    """Encrypt a tenant's own cluster with the key of the others."""
-    resources = [
-        one["Properties"] for one in made[DATABASES]["Resources"].values() if one["Type"] == "AWS::RDS::DBCluster"
-    ]
-    named = {one["DBClusterIdentifier"]: one for one in resources}
-    named["bezant-dedicated-1"]["KmsKeyId"] = named["bezant-control"]["KmsKeyId"]
+def _database(name: str) -> Callable[[Templates], dict[str, Any]]:
+    def find(made: Templates) -> dict[str, Any]:
+        resources = made[DATABASES]["Resources"].values()
+        clusters = [one["Properties"] for one in resources if one["Type"] == "AWS::RDS::DBCluster"]
+        return next(one for one in clusters if one["DBClusterIdentifier"] == name)
+
+    return find
+
+
+def _another_key(made: Templates) -> None:
+    """Encrypt one shared cluster with a key of its own, without need."""
+    _database("bezant-shared-1")(made)["KmsKeyId"] = {"Fn::GetAtt": ["Another", "Arn"]}
+
+
+def _unused_cluster(made: Templates) -> None:
+    """Make a cluster of a tenant's own, which the tenant service never looks for."""
+    cluster = _database("bezant-shared-1")(made)
+    cluster["Tags"] = [{"Key": "bezant:tier", "Value": "dedicated"}, {"Key": "bezant:tenants", "Value": "1"}]
 
 
 MUTATIONS: dict[str, Callable[[Templates], None]] = {
@@ -284,7 +295,9 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "a reader counts as a writer": _set("sa-east-1/edge", "CloudWatch::Alarm", "Dimensions/1/Value", "READER"),
     "silence counts as a writer": _set("sa-east-1/edge", "CloudWatch::Alarm", "TreatMissingData", "notBreaching"),
     "passwords rotated from anywhere": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupEgress/0/CidrIp", "0.0.0.0/0"),
-    "a tenant without a key of its own": _shared_key,
+    "a cluster with a key that nobody asked for": _another_key,
+    "a cluster that nobody puts a tenant on": _unused_cluster,
+    "a lag that is asked for where it is not measured": _alarm("bezant-shared-1-global-lag", "Dimensions", [{"Name": "DBClusterIdentifier", "Value": "bezant-shared-1"}], "sa-east-1"),
     "passwords that stay": _remove(DATABASES, "SecretsManager::RotationSchedule"),
     "passwords that stay for a year": _set(DATABASES, "SecretsManager::RotationSchedule", "RotationRules/ScheduleExpression", "rate(365 days)"),
     "snapshots with the account's own key": _set(BACKUPS, "Backup::BackupVault", "EncryptionKeyArn", None),

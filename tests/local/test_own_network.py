@@ -112,4 +112,10 @@ def test_where_no_network_may_be_made_it_says_so(monkeypatch: pytest.MonkeyPatch
 def test_a_cable_has_a_lead_for_everything_that_a_service_calls() -> None:
     ports = Ports(gateway=9000, base=21000)
     leads = {int(port) for port in cable_process.command(ports)[-1].split(",")}
-    assert leads == {ports.postgres, ports.broker, ports.internal_gateway, *(ports.valkey(n) for n in range(6))}
+    assert leads == {
+        ports.postgres,
+        ports.postgres_control,
+        ports.broker,
+        ports.internal_gateway,
+        *(ports.valkey(n) for n in range(6)),
+    }

@@ -19,6 +19,26 @@ with the root.
 {{- fail (printf "%s: not given; it belongs to this AWS account, docs/operations/install.md says where it comes from" $name) }}
 {{- end }}
 {{- end }}
+{{- range list "provisioner" "tiers" }}
+{{- if not (index $values.tenantDatabases .) }}
+{{- fail (printf "tenantDatabases.%s: not given; it comes with the values of a region, from the model's Aurora tiers" .) }}
+{{- end }}
+{{- end }}
+{{- with $values.tenantDatabases }}
+{{- if and (eq .provisioner "aurora") (contains "dedicated" .tiers) }}
+{{- $places := dict "tenantDatabases" . }}
+{{- if .secondary.region }}
+{{- $_ := set $places "tenantDatabases.secondary" .secondary }}
+{{- end }}
+{{- range $place, $given := $places }}
+{{- range list "subnetGroup" "securityGroupIds" "kmsKeyId" }}
+{{- if not (index $given .) }}
+{{- fail (printf "%s.%s: not given; a cluster of a tenant's own is made with it, docs/operations/install.md says where it comes from" $place .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with $values.tenantDatabases.secondary }}
 {{- if and .region (not (and .zone .kmsKeyId)) }}
 {{- fail "tenantDatabases.secondary: a follower needs a zone and a key of its region (zone, kmsKeyId)" }}

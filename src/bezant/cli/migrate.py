@@ -51,7 +51,12 @@ async def prepare(settings: Settings, secrets: SecretStore, *, user: str, passwo
     }
     if settings.database_sslrootcert is not None:
         administrator["sslrootcert"] = settings.database_sslrootcert
-    done = await prepare_platform(administrator, control_database=settings.control_database_name, secrets=secrets)
+    done = await prepare_platform(
+        administrator,
+        control_database=settings.control_database_name,
+        secrets=secrets,
+        tenant_server=settings.tenant_server,
+    )
     kafka = await kafka_configuration(settings, open_secret_store(settings))
     done += await asyncio.to_thread(ensure_topics, kafka, replication_factor=settings.kafka_replication_factor)
     return done

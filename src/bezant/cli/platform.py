@@ -67,6 +67,14 @@ def up(
         list[str] | None,
         typer.Option(metavar="SERVICE", help="Leave a service out, to run it yourself with `serve`; repeatable."),
     ] = None,
+    control_server: Annotated[
+        bool,
+        typer.Option(
+            "--control-server",
+            help="Give the control database a PostgreSQL server of its own, to see what its fail-over does.",
+            show_default="as the data directory was made",
+        ),
+    ] = False,
     sign_in: Annotated[
         bool, typer.Option("--sign-in", help="Start an OpenID provider too, for people to sign in with.")
     ] = False,
@@ -106,6 +114,7 @@ def up(
                 kafka_bootstrap=parts.get("kafka"),
             ),
             environment=_pairs(setting or [], "--set"),
+            control_server=control_server or directory.has_control_server,
             sign_in=sign_in,
             log_level=log_level.upper(),
         )

@@ -7,12 +7,14 @@ the registry at its next heartbeat.
 
 import asyncio
 import logging
+import time
 from uuid import UUID
 
 from bezant.contracts.events import ReceivedEvent
 from bezant.contracts.problems import NotFound, Problem
 from bezant.foundation.control.database import QUERIES, ControlDatabase
 from bezant.foundation.control.directory import TenantDirectory
+from bezant.foundation.control.remembered import REVOCATION_SECONDS
 from bezant.foundation.tenancy import TenantDatabases
 
 _log = logging.getLogger(__name__)
@@ -34,12 +36,22 @@ class Membership:
             "lease_seconds": settings.lease_seconds,
         }
         self._joining: dict[UUID, asyncio.Lock] = {}
-        self.has_lease = False
+        self._serves_seconds = REVOCATION_SECONDS + settings.control_grace_seconds
+        self._renewed_at: float | None = None
+
+    @property
+    def can_serve(self) -> bool:
+        """Whether what this process knows of keys and tenants may still be acted on.
+
+        A lease that was not renewed says that other processes need not wait for this one. It does not say that this
+        one cannot serve: it can for as long as `Remembered` keeps what it knew when the lease was last renewed.
+        """
+        return self._renewed_at is not None and time.monotonic() - self._renewed_at < self._serves_seconds
 
     async def join(self) -> None:
         """Register this process under a fresh lease. Raises `ControlUnavailable`."""
         await self._control.execute(QUERIES["register_instance"], self._instance)
-        self.has_lease = True
+        self._renewed_at = time.monotonic()
 
     async def leave(self) -> None:
         """End the lease: the process is stopping."""
@@ -52,10 +64,9 @@ class Membership:
             await asyncio.sleep(settings.heartbeat_seconds)
             try:
                 await self._control.execute(QUERIES["renew_lease"], self._instance)
-                self.has_lease = True
+                self._renewed_at = time.monotonic()
                 await self._catch_up()
             except Problem as error:
-                self.has_lease = False
                 _log.warning("the lease was not renewed: %s", error.detail)
 
     async def _catch_up(self) -> None:

@@ -189,12 +189,13 @@ class _Process:
             {_OUTBOX: relay.drain_when_due, **parts.due_work} if databases is not None else parts.due_work
         )
         membership = Membership(control, directory, databases)
-        self.health.checks = {"lease": _lease_check(membership)}
+        api_keys = ApiKeys(control)
+        self.health.checks = {"control": _control_check(membership)}
         app = create_app(
             service,
             parts.routers,
             health=self.health,
-            api_keys=ApiKeys(control),
+            api_keys=api_keys,
             directory=directory,
             rate_limiter=RateLimiter(valkey, service),
             token_verifier=verifier,
@@ -238,6 +239,7 @@ class _Process:
         await membership.join()
         serving = asyncio.create_task(server.serve())
         self._spawn("membership", membership.run())
+        self._spawn("keys and tenants", _keep_learning(api_keys, directory, settings.control_learn_seconds))
         self._spawn("broker watch", watch.run())
         broadcasting = asyncio.create_task(broadcast.run())
         consuming = [asyncio.create_task(consumer.run()) for consumer in consumers]
@@ -345,11 +347,23 @@ def _settle_garbage_collection() -> None:
     gc.set_threshold(*_COLLECT_AFTER)
 
 
-def _lease_check(membership: Membership) -> ReadinessCheck:
+def _control_check(membership: Membership) -> ReadinessCheck:
     async def check() -> str | None:
-        return None if membership.has_lease else "no lease: the control database does not answer"
+        if membership.can_serve:
+            return None
+        return "the control database has not answered for longer than keys and tenants may be remembered"
 
     return check
+
+
+async def _keep_learning(api_keys: ApiKeys, directory: TenantDirectory, every_seconds: float) -> None:
+    while True:
+        try:
+            await api_keys.learn()
+            await directory.learn()
+        except Problem as error:
+            _log.info("keys and tenants cannot be read ahead: %s", error.detail)
+        await asyncio.sleep(every_seconds)
 
 
 async def _evict(databases: TenantDatabases) -> None:

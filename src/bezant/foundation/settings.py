@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     control_database_host: str = "127.0.0.1"
     control_database_port: int = 5432
     control_database_name: str = "bezant_control"
+    # the server on which `postgres` provisions tenants' databases; the control database's own where none is named
+    tenant_server_host: str | None = None
+    tenant_server_port: int = 5432
 
     # TLS to PostgreSQL, for the control database and for every tenant database
     database_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
@@ -79,6 +82,11 @@ class Settings(BaseSettings):
     full_sweep_seconds: float = 600.0
     directory_cache_seconds: float = 15.0
     api_key_cache_seconds: float = Field(15.0, le=30.0)
+    # how often every replica reads all keys and tenants, so that the grace holds for those that it has not served
+    control_learn_seconds: float = Field(60.0, gt=0.0)
+    # how long a replica goes on with the keys and tenants that it knows while the control database does not answer,
+    # after the 30 seconds within which a revocation bites
+    control_grace_seconds: float = Field(300.0, ge=0.0)
     outbox_retention_hours: float = 72.0
 
     # the edge
@@ -99,3 +107,8 @@ class Settings(BaseSettings):
     trace_file: str | None = None
     trace_sample_ratio: float = 0.01
     otlp_endpoint: str | None = None
+
+    @property
+    def tenant_server(self) -> tuple[str, int] | None:
+        """Host and port of the server that has tenants' databases in the control database's place, if one is named."""
+        return None if self.tenant_server_host is None else (self.tenant_server_host, self.tenant_server_port)

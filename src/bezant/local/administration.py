@@ -15,7 +15,10 @@ def settings_of(data_dir: Path) -> Settings:
     """Return the settings by which the platform in this data directory is reached."""
     directory = DataDirectory(data_dir.expanduser().absolute())
     port_base = directory.port_base() or DEFAULT_PORT_BASE
-    shared = shared_settings(PlatformOptions(data_dir=str(directory.root), port_base=port_base))
+    options = PlatformOptions(
+        data_dir=str(directory.root), port_base=port_base, control_server=directory.has_control_server
+    )
+    shared = shared_settings(options)
     return Settings.model_validate(
         {name.removeprefix("BEZANT_").lower(): value for name, value in shared.items()} | {"instance_id": "cli"}
     )

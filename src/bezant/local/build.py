@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bezant.local import gateway_process, openid_process, service_processes, valkey
+from bezant.local import gateway_process, openid_process, postgres, service_processes, valkey
 from bezant.local.broker import Broker
 from bezant.local.data_directory import DataDirectory
 from bezant.local.gateway_process import Gateway
@@ -45,8 +45,9 @@ def build(options: PlatformOptions) -> BuiltPlatform:
     tasks: list[TaskSpec] = []
     needed: list[str] = []
     if external.postgres is None:
-        processes.append(PostgresServer(directory, ports).spec())
-        needed.append(processes[-1].name)
+        servers = [postgres.NAME, *([postgres.CONTROL_NAME] if options.control_server else [])]
+        processes += [PostgresServer(directory, ports, name).spec() for name in servers]
+        needed += servers
     can_prepare = external.postgres is None or external.postgres_password_file is not None
     if options.services and can_prepare:
         tasks.append(TaskSpec(name=DATABASE_TASK, run=preparation.database, depends_on=tuple(needed)))

@@ -36,6 +36,11 @@ class DataDirectory:
         return self.root / "postgres"
 
     @property
+    def postgres_control(self) -> Path:
+        """The same for a server that has the control database alone."""
+        return self.root / "postgres-control"
+
+    @property
     def valkey(self) -> Path:
         """One directory for each Valkey node."""
         return self.root / "valkey"
@@ -131,6 +136,29 @@ class DataDirectory:
     def keep_gateway_port(self, port: int) -> None:
         """Remember where the gateway listens, for the commands that are given this data directory."""
         (self.root / "gateway-port").write_text(f"{port}\n")
+
+    @property
+    def has_control_server(self) -> bool:
+        """Whether the directory was made with a server for the control database alone."""
+        return (self.root / "control-server").exists()
+
+    def keep_control_server(self, *, wanted: bool) -> None:
+        """Remember whether the control database has a server of its own.
+
+        Raises `InvalidOptions` when the directory was made with the other choice: its data lies elsewhere.
+        """
+        if wanted and not self.has_control_server:
+            if self.postgres.exists():
+                raise InvalidOptions(
+                    f"the platform in {self.root} was made with the control database beside the tenants' databases; "
+                    "start it without --control-server, or choose another --data-dir"
+                )
+            (self.root / "control-server").touch()
+        elif self.has_control_server and not wanted:
+            raise InvalidOptions(
+                f"the platform in {self.root} was made with a server for the control database alone; "
+                "start it with --control-server"
+            )
 
     def wait_until_free(self, within_seconds: float) -> None:
         """Return when no supervisor holds the directory. Raises `DataDirectoryInUse` when one still does."""

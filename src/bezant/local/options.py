@@ -59,6 +59,8 @@ class PlatformOptions(msgspec.Struct, frozen=True, kw_only=True):
     service_environment: dict[str, dict[str, str]] = {}
     """Settings for the processes of one service, or for one process by name."""
     external: ExternalParts = ExternalParts()
+    control_server: bool = False
+    """Whether the control database has a PostgreSQL server of its own, as it has a cluster of its own in production."""
     sign_in: bool = False
     """Whether the platform has an OpenID provider of its own for people to sign in with."""
     log_level: str = "INFO"
@@ -70,6 +72,10 @@ class PlatformOptions(msgspec.Struct, frozen=True, kw_only=True):
         for service in (*self.services, *self.replicas, *self.spare_replicas, *self.versions):
             if service not in SERVICES:
                 raise InvalidOptions(f"there is no service {service!r}; the services are {', '.join(SERVICES)}")
+        if self.control_server and self.external.postgres is not None:
+            raise InvalidOptions(
+                "an external PostgreSQL has the control database too; leave out either it or the control server"
+            )
         for service, count in self.replicas.items():
             if not 1 <= count <= MAX_REPLICAS:
                 raise InvalidOptions(f"{service} can have 1 to {MAX_REPLICAS} replicas, not {count}")

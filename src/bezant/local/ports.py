@@ -73,6 +73,11 @@ class Ports:
         """PostgreSQL."""
         return self.base + 5
 
+    @property
+    def postgres_control(self) -> int:
+        """PostgreSQL with the control database alone, if the platform has one."""
+        return self.base + 6
+
     def valkey(self, node: int) -> int:
         """Clients' port of a Valkey node."""
         return self.base + 10 + node

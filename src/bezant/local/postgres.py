@@ -24,6 +24,8 @@ from bezant.local.plan import ProbeResult, ProcessSpec
 from bezant.local.ports import HOST, Ports
 
 NAME: Final = "postgres"
+CONTROL_NAME: Final = "postgres-control"
+"""The server that has the control database alone, if the platform has one."""
 SUPERUSER: Final = "postgres"
 _CONNECTION_BYTES: Final = 3 * 1024**2
 """What a connection's process takes of its own: 1.5 MB when new, up to twice as much with a warm catalogue."""
@@ -93,25 +95,27 @@ def _sizes_in_memory() -> dict[str, str]:
 
 
 class PostgresServer:
-    """The PostgreSQL server of one data directory."""
+    """A PostgreSQL server of a data directory. All of them have the same superuser with the same password."""
 
-    def __init__(self, directory: DataDirectory, ports: Ports) -> None:
+    def __init__(self, directory: DataDirectory, ports: Ports, name: str = NAME) -> None:
         self._directory = directory
-        self._port = ports.postgres
-        self._cluster = directory.postgres / "data"
-        self._sockets = directory.postgres / "sockets"
-        self._settings_file = directory.postgres / "bezant.conf"
+        self._name = name
+        self._port = ports.postgres if name == NAME else ports.postgres_control
+        self._root = directory.postgres if name == NAME else directory.postgres_control
+        self._cluster = self._root / "data"
+        self._sockets = self._root / "sockets"
+        self._settings_file = self._root / "bezant.conf"
         self._account = unprivileged_account(self._cluster, binaries.postgres("postgres").path)
 
     def spec(self) -> ProcessSpec:
         """Return the process."""
         server = binaries.postgres("postgres")
         return ProcessSpec(
-            name=NAME,
+            name=self._name,
             role="database",
             command=[server.path, "-D", self._cluster],
             probe=self.probe,
-            log_path=self._directory.log(NAME),
+            log_path=self._directory.log(self._name),
             version=server.version,
             zone="us-east-1a",
             port=self._port,
@@ -127,7 +131,7 @@ class PostgresServer:
 
     async def prepare(self) -> None:
         """Make the cluster if there is none, write the settings, and clear what a killed server left."""
-        self._make_directory(self._directory.postgres)
+        self._make_directory(self._root)
         if not self._cluster.exists():
             await self._initialize()
         self._check_owner()
@@ -153,16 +157,13 @@ class PostgresServer:
             )
 
     async def _initialize(self) -> None:
-        if not self._directory.superuser_password.exists():
-            descriptor = os.open(self._directory.superuser_password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(32))
-        unfinished = self._directory.postgres / "data.unfinished"
+        password = self._superuser_password()
+        unfinished = self._root / "data.unfinished"
         await asyncio.to_thread(_remove_tree, unfinished)
         # initdb reads the password as the server's account, which may not read our keys
-        handed_over = self._directory.postgres / "initdb.password"
+        handed_over = self._root / "initdb.password"
         handed_over.touch(mode=0o600)
-        handed_over.write_text(self._directory.superuser_password.read_text())
+        handed_over.write_text(password)
         self._own(handed_over)
         command: list[str | Path] = [
             binaries.postgres("initdb").path,
@@ -171,7 +172,7 @@ class PostgresServer:
             *("--builtin-locale=C.UTF-8", "--sync-method=syncfs"),
         ]
         try:
-            log_path = self._directory.log("initdb")
+            log_path = self._directory.log("initdb" if self._name == NAME else f"initdb-{self._name}")
             await child.run_to_end("initdb", command, log_path=log_path, environment={}, account=self._account)
         finally:
             handed_over.unlink(missing_ok=True)
@@ -179,6 +180,20 @@ class PostgresServer:
             file.write(f"include '{_quoted(self._settings_file)}'\n")
         # the rename is what makes the cluster exist: an initdb that was killed leaves nothing that looks like one
         unfinished.replace(self._cluster)
+
+    def _superuser_password(self) -> str:
+        """Return the superuser's password, made by whichever server is initialized first."""
+        path = self._directory.superuser_password
+        # linked into place: a second server that is initialized at the same time reads the whole of it, or none
+        fresh = path.with_name(f"{path.name}.{self._name}")
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
+        return path.read_text()
 
     def _write_settings(self) -> None:
         self._make_directory(self._sockets)

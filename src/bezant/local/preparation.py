@@ -78,7 +78,10 @@ async def prepare_database(environ: Mapping[str, str]) -> list[str]:
     if settings.database_sslrootcert is not None:
         administrator["sslrootcert"] = settings.database_sslrootcert
     return await prepare_platform(
-        administrator, control_database=settings.control_database_name, secrets=open_secret_store(settings)
+        administrator,
+        control_database=settings.control_database_name,
+        secrets=open_secret_store(settings),
+        tenant_server=settings.tenant_server,
     )
 
 

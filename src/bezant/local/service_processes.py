@@ -62,7 +62,7 @@ def shared_settings(options: PlatformOptions) -> dict[str, str]:
     directory = DataDirectory(options.directory)
     ports = options.ports
     valkey_nodes = ",".join(f"{HOST}:{ports.valkey(node)}" for node in range(VALKEY_NODES))
-    database_host, database_port = HOST, str(ports.postgres)
+    database_host, database_port = HOST, str(ports.postgres_control if options.control_server else ports.postgres)
     if options.external.postgres is not None:
         database_host, _, database_port = options.external.postgres.rpartition(":")
     return {
@@ -81,6 +81,11 @@ def shared_settings(options: PlatformOptions) -> dict[str, str]:
         # a laptop's webhook receivers listen on loopback and without TLS
         "BEZANT_NOTIFICATION_ALLOW_HTTP": "true",
         "BEZANT_NOTIFICATION_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+        **(
+            {"BEZANT_TENANT_SERVER_HOST": HOST, "BEZANT_TENANT_SERVER_PORT": str(ports.postgres)}
+            if options.control_server
+            else {}
+        ),
         **({"BEZANT_TENANT_OIDC_ISSUER": openid_process.issuer(ports)} if options.sign_in else {}),
     }
 

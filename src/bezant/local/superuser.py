@@ -1,4 +1,4 @@
-"""Statements as the administrator of a local platform's database server: for rehearsals of faults, and for tests."""
+"""Statements as the administrator of a local platform's database servers: for rehearsals of faults, and for tests."""
 
 from typing import Any
 
@@ -13,9 +13,11 @@ CONTROL_DATABASE = "bezant_control"
 
 async def superuser(platform: LocalPlatform, database: str = "postgres") -> "psycopg.AsyncConnection[tuple[Any, ...]]":
     """Connect to a database as the administrator, in autocommit. Raises `psycopg.OperationalError`."""
+    ports = platform.options.ports
+    apart = database == CONTROL_DATABASE and platform.options.control_server
     return await psycopg.AsyncConnection.connect(
         host=HOST,
-        port=platform.options.ports.postgres,
+        port=ports.postgres_control if apart else ports.postgres,
         user=SUPERUSER,
         password=platform.directory.superuser_password.read_text(),
         dbname=database,

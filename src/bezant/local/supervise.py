@@ -55,6 +55,8 @@ async def supervise(
     supervisor.check_ports()
     built.directory.keep_port_base(options.port_base)
     built.directory.keep_gateway_port(options.gateway_port)
+    if options.external.postgres is None:
+        built.directory.keep_control_server(wanted=options.control_server)
     _configure_log(built.directory.log("supervisor").open("a"))
     log = structlog.get_logger("supervisor")
     if on_change is not None:

@@ -136,7 +136,14 @@ def _admission(reader: _Reader, topology: Topology) -> Values:
 def _tenant_databases(topology: Topology, region: Region) -> Values:
     """Return how the tenant service finds shared clusters and makes dedicated ones, as far as the model says it."""
     tiers = {tier.tier: tier for tier in region.aurora if not tier.alternative}
-    values: Values = {"model": topology.name, "backupDays": topology.backups.automated_retention_days}
+    taken = [name for name in ("shared", "dedicated") if name in tiers]
+    values: Values = {
+        # without clusters for tenants all of them live on the control database's
+        "provisioner": "aurora" if taken else "postgres",
+        "tiers": ",".join(taken) or "shared",
+        "model": topology.name,
+        "backupDays": topology.backups.automated_retention_days,
+    }
     if topology.observability is not None:
         values["logDays"] = topology.observability.log_retention_days
     shared, dedicated = tiers.get("shared"), tiers.get("dedicated")
@@ -145,12 +152,21 @@ def _tenant_databases(topology: Topology, region: Region) -> Values:
     if dedicated is not None:
         capacity = dedicated.serverless_capacity
         serverless = dedicated.serverless or capacity is not None
+        values["readers"] = dedicated.readers_per_cluster
+        other = next((one for one in topology.regions if one.name != region.name), None)
+        if other is not None and _global(topology):
+            values["secondary"] = {"region": other.name, "zone": other.availability_zones[0]}
         values["instanceClass"] = "db.serverless" if serverless else dedicated.instance_class
         if capacity is not None:
             values["serverlessCapacity"] = {"low": capacity.low, "high": capacity.high}
         if dedicated.engine_version is not None:
             values["engineVersion"] = dedicated.engine_version
     return values
+
+
+def _global(topology: Topology) -> bool:
+    """Return whether databases follow in the other region."""
+    return {one.store: one.method for one in topology.recovery.stores}.get("aurora") == "global_database"
 
 
 def _secret_replicas(topology: Topology, region: Region) -> list[str]:

@@ -125,10 +125,12 @@ def wanted_edges(manifests: Manifests, model: Topology) -> set[tuple[str, str, s
         edges.add((service.name, "collector", "TCP", 4318))
         if service.exposed:
             edges.add(("gateway", service.name, "TCP", APPLICATION_PORT))
-    # only notification speaks with what a tenant names, and tenant with who signs operators in
+    # only notification speaks with what a tenant names, and tenant with who signs operators in and with the other
+    # region's RDS API
     edges.add(("notification", "the internet", "TCP", 443))
     for service, setting, port in (
         ("notification", "BEZANT_NOTIFICATION_SMTP_HOST", 587), ("tenant", "BEZANT_TENANT_OIDC_ISSUER", 443),
+        ("tenant", "BEZANT_AURORA_SECONDARY_REGION", 443),
     ):  # fmt: skip
         (container,) = pod_spec(manifests.service_workload(service))["containers"]
         if setting in environment(container):

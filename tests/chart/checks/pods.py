@@ -149,16 +149,36 @@ def check_model_numbers(manifests: Manifests, model: Topology) -> Iterator[str]:
                 "deadline": (variables["BEZANT_REQUEST_DEADLINE_SECONDS"], str(admission.deadline_seconds)),
             }  # fmt: skip
         replicas = workload["spec"].get("replicas")
-        if not manifests.active:
-            wanted["replicas on standby"] = (replicas, service.standby_replicas)
-        elif service.autoscaling is None:
-            wanted["replicas"] = (replicas, service.replicas)
-        else:
-            # a number here would undo the autoscaler's at each upgrade
+        if service.autoscaling is not None:
+            # a number here would undo the autoscaler's at each upgrade, and one that a promotion takes away falls to 1
             wanted["replicas beside an autoscaler"] = (replicas, None)
+        else:
+            wanted["replicas"] = (replicas, service.replicas if manifests.active else service.standby_replicas)
         for what, (is_, should) in wanted.items():
             if is_ != should:
                 yield f"{service.name}: {what} is {is_!r}, the model says {should!r}"
+
+
+def check_where_tenants_go(manifests: Manifests, model: Topology) -> Iterator[str]:
+    """The tenant service puts tenants on the model's clusters, in the model's tiers, with what the stacks have made."""
+    (container,) = pod_spec(manifests.service_workload("tenant"))["containers"]
+    variables = environment(container)
+    if variables["BEZANT_TENANT_PROVISIONER"] != "aurora":
+        yield "all tenants are put on the control database's cluster"
+        return
+    tiers = {tier.tier for tier in model.primary.aurora if not tier.alternative} - {"control"}
+    if set(variables["BEZANT_TENANT_TIERS"].split(",")) != tiers:
+        yield f"tenants may be of the tiers {variables['BEZANT_TENANT_TIERS']}, the model has {sorted(tiers)}"
+    here = next(one for one in model.regions if one.name == variables["BEZANT_AWS_REGION"])
+    readers = next(one.readers_per_cluster for one in here.aurora if one.tier == "dedicated")
+    there = next(one for one in model.regions if one is not here)
+    wanted = {"READERS": str(readers), "SECONDARY_REGION": there.name, "ZONES": ",".join(here.availability_zones)}
+    for name, value in wanted.items():
+        if variables[f"BEZANT_AURORA_{name}"] != value:
+            yield f"a tenant's own cluster is made with {name} {variables[f'BEZANT_AURORA_{name}']}, not {value}"
+    for name in ("SUBNET_GROUP", "SECURITY_GROUP_IDS", "KMS_KEY_ID", "SECONDARY_SUBNET_GROUP", "SECONDARY_KMS_KEY_ID"):
+        if not variables[f"BEZANT_AURORA_{name}"]:
+            yield f"a tenant's own cluster is made without {name}"
 
 
 def check_platform_numbers(manifests: Manifests, model: Topology) -> Iterator[str]:

@@ -145,9 +145,9 @@ def check_spread(manifests: Manifests, model: Topology) -> Iterator[str]:
 
 
 def check_autoscalers(manifests: Manifests, model: Topology) -> Iterator[str]:
-    """The model's bounds, target and patience, on the service's own container; none on standby."""
+    """The model's bounds, target and patience, on the service's own container; on standby one number."""
     scalers = {one["metadata"]["name"]: one["spec"] for one in manifests.kind("HorizontalPodAutoscaler")}
-    wanted = {one.name for one in model.services if one.autoscaling} if manifests.active else set()
+    wanted = {one.name for one in model.services if one.autoscaling}
     if scalers.keys() != wanted:
         yield f"autoscalers for {sorted(scalers)}, the model wants {sorted(wanted)}"
     for service in model.services:
@@ -159,7 +159,10 @@ def check_autoscalers(manifests: Manifests, model: Topology) -> Iterator[str]:
             [(one["containerResource"]["name"], one["containerResource"]["container"],
               one["containerResource"]["target"]["averageUtilization"]) for one in spec["metrics"]],
         )  # fmt: skip
-        should = (scaling.min_replicas, scaling.max_replicas, scaling.scale_down_stabilisation_minutes * 60,
+        bounds = (scaling.min_replicas, scaling.max_replicas)
+        if not manifests.active:
+            bounds = (service.standby_replicas, service.standby_replicas)
+        should = (*bounds, scaling.scale_down_stabilisation_minutes * 60,
                   [("cpu", "service", scaling.cpu_target)])  # fmt: skip
         if found != should:
             yield f"{service.name}: the autoscaler is {found}, the model says {should}"

@@ -16,7 +16,7 @@ def check_databases(templates: Templates, model: Topology) -> Iterator[str]:
     for region, template in regions(templates, model, "databases"):
         clusters = of_type(template, "RDS::DBCluster")
         instances = of_type(template, "RDS::DBInstance")
-        tiers = [tier for tier in region.aurora if not tier.alternative]
+        tiers = [tier for tier in region.aurora if not tier.alternative and tier.made_by == "stacks"]
         if len(clusters) != sum(tier.clusters for tier in tiers):
             yield f"{region.name}: {len(clusters)} clusters"
         classes = Counter(one["DBInstanceClass"] for one in instances.values())
@@ -74,11 +74,30 @@ def _zones(
         if len(set(zones)) != len(zones):
             yield f"{region.name}: {name} has two instances in one zone"
     should = Counter(
-        {(tier.tier, zone): number for tier in region.aurora if not tier.alternative
+        {(tier.tier, zone): number for tier in region.aurora if not tier.alternative and tier.made_by == "stacks"
          for zone, number in tier.writers_by_zone.items() if number}
     )  # fmt: skip
     if writers != should:
         yield f"{region.name}: writers {dict(writers)}, the model says {dict(should)}"
+
+
+def check_every_cluster_is_used(templates: Templates, model: Topology) -> Iterator[str]:
+    """What is paid for is what the platform finds: the control database, and clusters that the tenant service looks up.
+
+    `bezant:tier` is the tag that it asks for (`bezant.services.tenant.provisioning.aurora`); a tenant's own cluster it
+    makes itself.
+    """
+    for region, template in regions(templates, model, "databases"):
+        for one in of_type(template, "RDS::DBCluster").values():
+            tags = {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+            if one["DBClusterIdentifier"] != "bezant-control" and tags.get("bezant:tier") != "shared":
+                yield f"{region.name}: nobody puts a tenant on {one['DBClusterIdentifier']}"
+        outputs = {one["Description"] for one in template["Outputs"].values() if "Description" in one}
+        wanted = {
+            f"tenantDatabases.{name}" for name in ("subnetGroup", "kmsKeyId", "monitoringRoleArn", "parameterGroup")
+        }
+        if not wanted <= outputs:
+            yield f"{region.name}: {sorted(wanted - outputs)} stand in no output"
 
 
 def check_global_databases(templates: Templates, model: Topology) -> Iterator[str]:
@@ -130,7 +149,8 @@ def check_tenant_keys(templates: Templates, model: Topology) -> Iterator[str]:
         keys: dict[str, list[str]] = {}
         for one in of_type(template, "RDS::DBCluster").values():
             keys.setdefault(one["KmsKeyId"]["Fn::GetAtt"][0], []).append(one["DBClusterIdentifier"])
-        own = {f"bezant-{tier.tier}-{number}" for tier in region.aurora if tier.key_per_cluster
+        own = {f"bezant-{tier.tier}-{number}" for tier in region.aurora
+               if tier.key_per_cluster and tier.made_by == "stacks"
                for number in range(1, tier.clusters + 1)}  # fmt: skip
         alone = {names[0] for names in keys.values() if len(names) == 1}
         if alone != own or len(keys) != len(own) + 1:

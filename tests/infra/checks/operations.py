@@ -77,7 +77,7 @@ def check_database_alarms(templates: Templates, model: Topology) -> Iterator[str
     for region, template in regions(templates, model, "operations"):
         found = _by_metric(template)
         for tier in region.aurora:
-            for number in range(1, tier.clusters + 1):
+            for number in range(1, tier.clusters + 1 if tier.made_by == "stacks" else 1):
                 name = "bezant-control" if tier.tier == "control" else f"bezant-{tier.tier}-{number}"
                 wanted: dict[str, float] = {
                     "CPUUtilization": bounds.cpu_percent,
@@ -90,6 +90,20 @@ def check_database_alarms(templates: Templates, model: Topology) -> Iterator[str
                 for metric, threshold in wanted.items():
                     if found.get((metric, name)) != threshold:
                         yield f"{region.name}: {name} {metric} calls at {found.get((metric, name))}, not {threshold}"
+
+
+def check_global_lag(templates: Templates, model: Topology) -> Iterator[str]:
+    """The lag's alarm asks where the metric is: at the follower, by its source. Anywhere else it has no data, for ever.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/dimensions.html
+    """
+    for region, template in regions(templates, model, "operations"):
+        for name, one in _alarms(template).items():
+            if one.get("MetricName") != "AuroraGlobalDBReplicationLag":
+                continue
+            of = {part["Name"]: part["Value"] for part in one["Dimensions"]}
+            if of.keys() != {"DBClusterIdentifier", "SourceRegion"} or of["SourceRegion"] != model.primary.name:
+                yield f"{region.name}: {name} asks for {of}"
 
 
 def check_store_alarms(templates: Templates, model: Topology) -> Iterator[str]:

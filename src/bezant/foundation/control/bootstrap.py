@@ -8,8 +8,9 @@ them and may connect to that tenant's database only.
 
 import base64
 import secrets as random_secrets
+from collections.abc import Mapping
+from typing import Any
 
-import psycopg
 from psycopg import AsyncConnection, sql
 
 from bezant.contracts.fleet import SERVICES
@@ -24,8 +25,8 @@ from bezant.foundation.control.cluster import (
     ensure_template,
     template_name,
 )
-from bezant.foundation.database.migrations import control_migrations, migrate, tenant_migrations
-from bezant.foundation.database.regional import host_in_region_of
+from bezant.foundation.control.tenant_databases import migrate_tenant_databases
+from bezant.foundation.database.migrations import control_migrations, migrate
 from bezant.foundation.identity.certificates import self_signed_certificate
 from bezant.foundation.identity.internal_tokens import new_signing_key
 from bezant.foundation.secrets import (
@@ -41,8 +42,18 @@ CLIENT_NAME = "bezant-webhooks"
 """How Bezant calls itself to receivers of webhooks that ask for a certificate."""
 
 
-async def prepare_platform(administrator: Administrator, *, control_database: str, secrets: SecretStore) -> list[str]:
-    """Make everything that the services need before they start, and return what was done, a line each."""
+async def prepare_platform(
+    administrator: Administrator,
+    *,
+    control_database: str,
+    secrets: SecretStore,
+    tenant_server: tuple[str, int] | None = None,
+) -> list[str]:
+    """Make everything that the services need before they start, and return what was done, a line each.
+
+    `tenant_server` is the host and port of a server that has the tenants' databases in the control database's place,
+    with the same administrator. Raises `TooManyUnanswered`, `MigrationChanged`, `psycopg.Error`.
+    """
     done = await _prepare_keys(secrets)
     async with await AsyncConnection.connect(dbname="postgres", autocommit=True, **administrator) as connection:
         await ensure_provisioner(connection, secrets)
@@ -63,6 +74,9 @@ async def prepare_platform(administrator: Administrator, *, control_database: st
             )
     async with await AsyncConnection.connect(dbname=control_database, **administrator) as connection:
         done += [f"control database: {name}" for name in await migrate(connection, control_migrations())]
+    if tenant_server is not None:
+        host, port = tenant_server
+        done += await _prepare_tenant_server({**administrator, "host": host, "port": port}, secrets)
     done += await _prepare_tenant_databases(administrator, control_database, secrets)
     return done
 
@@ -110,36 +124,32 @@ async def _prepare_keys(secrets: SecretStore) -> list[str]:
     return done
 
 
+async def _prepare_tenant_server(administrator: Administrator, secrets: SecretStore) -> list[str]:
+    """Make on another server what tenants' databases there are made with."""
+    async with await AsyncConnection.connect(dbname="postgres", autocommit=True, **administrator) as connection:
+        await ensure_provisioner(connection, secrets)
+    return await _prepare_template(await _provisioner(administrator, secrets))
+
+
+async def _provisioner(administrator: Administrator, secrets: SecretStore) -> dict[str, Any]:
+    """Return how the provisioner connects to the administrator's server."""
+    credential = await secrets.read(platform_secret_name("provisioner"))
+    return {**administrator, "user": credential["user"], "password": credential["password"]}
+
+
+async def _prepare_template(provisioner: Mapping[str, Any]) -> list[str]:
+    """Make the group roles and the template of this version."""
+    async with await AsyncConnection.connect(dbname="postgres", autocommit=True, **provisioner) as connection:
+        await ensure_group_roles(connection)
+        made = await ensure_template(connection, provisioner)
+    return [f"made the template database {template_name()}"] if made else []
+
+
 async def _prepare_tenant_databases(
     administrator: Administrator, control_database: str, secrets: SecretStore
 ) -> list[str]:
-    """Make the template of this version and migrate the databases of existing tenants.
-
-    Raises `psycopg.OperationalError` when one does not answer, but for those that were made in another region: they are
-    left out and said so.
-    """
-    done = []
-    credential = await secrets.read(platform_secret_name("provisioner"))
-    provisioner = {**administrator, "user": credential["user"], "password": credential["password"]}
-    async with await AsyncConnection.connect(dbname="postgres", autocommit=True, **provisioner) as connection:
-        await ensure_group_roles(connection)
-        if await ensure_template(connection, provisioner):
-            done.append(f"made the template database {template_name()}")
-    async with await AsyncConnection.connect(dbname=control_database, **administrator) as control:
-        rows = await (
-            await control.execute("SELECT writer_host, writer_port, database_name FROM control.placements")
-        ).fetchall()
-    for written, port, database in rows:
-        host = host_in_region_of(str(administrator.get("host", "")), written)
-        target = {**provisioner, "host": host, "port": port} if host != administrator.get("host") else provisioner
-        try:
-            async with await AsyncConnection.connect(dbname=database, **target) as connection:
-                done += [f"{database}: {applied}" for applied in await migrate(connection, tenant_migrations())]
-        except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
-            if host == written:
-                raise
-            # One tenant's copy that is late, or that there is not, must not keep all others in a lost region.
-            done.append(
-                f"{database}: left out, {host} takes no writes ({type(error).__name__}); migrate again after it"
-            )
-    return done
+    """Make the template of this version and migrate the databases of existing tenants."""
+    provisioner = await _provisioner(administrator, secrets)
+    done = await _prepare_template(provisioner)
+    async with await AsyncConnection.connect(dbname=control_database, autocommit=True, **administrator) as control:
+        return done + await migrate_tenant_databases(control, provisioner)

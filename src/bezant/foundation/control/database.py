@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection
@@ -18,6 +18,15 @@ from bezant.foundation.secrets import SecretStore, control_secret_name
 from bezant.foundation.settings import Settings
 
 QUERIES = load_queries("bezant.foundation.control", "queries.sql")
+_AWAY_CHECKOUT_SECONDS: Final = 0.5
+_AWAY_TRANSACTION_SECONDS: Final = 2.0
+"""While the control database is away each attempt is short: it is one of many, and requests wait behind some."""
+_BUSY: Final = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+)
 
 
 class ControlUnavailable(Unavailable):
@@ -32,6 +41,7 @@ class ControlDatabase:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], *, service: str, settings: Settings) -> None:
         self._pool = pool
         self._renewal = Renewal(pool)
+        self._away_since: float | None = None
         self.service = service
         self.settings = settings
 
@@ -60,6 +70,8 @@ class ControlDatabase:
             timeout=settings.pool_checkout_timeout_seconds,
             max_idle=60,
             num_workers=1,
+            # the pauses between attempts to connect would grow to minutes, and so would an outage
+            reconnect_timeout=1.0,
             open=False,
             name="control",
             check=None,
@@ -79,23 +91,49 @@ class ControlDatabase:
         """Close every connection."""
         await self._pool.close(timeout=2)
 
+    @property
+    def away_seconds(self) -> float:
+        """For how long it has not answered, as far as this process knows; 0.0 when it last did."""
+        return 0.0 if self._away_since is None else time.monotonic() - self._away_since
+
+    def doubt(self) -> None:
+        """Note that it does not answer, until a transaction succeeds: somebody has waited in vain."""
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection[Any]]:
         """Run the block in one transaction. Raises `ControlUnavailable` when the database does not answer."""
         lent_at = 0.0
+        limit_seconds = self.settings.transaction_timeout_seconds
+        checkout_seconds = self.settings.pool_checkout_timeout_seconds
+        if self._away_since is not None:
+            limit_seconds = min(limit_seconds, _AWAY_TRANSACTION_SECONDS)
+            checkout_seconds = min(checkout_seconds, _AWAY_CHECKOUT_SECONDS)
         try:
-            async with (
-                asyncio.timeout(self.settings.transaction_timeout_seconds),
-                self._pool.connection() as connection,
-            ):
+            async with asyncio.timeout(limit_seconds), self._pool.connection(timeout=checkout_seconds) as connection:
                 lent_at = time.monotonic()
                 yield connection
-        except (PoolTimeout, PoolClosed, psycopg.OperationalError, TimeoutError) as error:
-            if is_connection_loss(error):
+        except (
+            PoolTimeout,
+            PoolClosed,
+            psycopg.OperationalError,
+            psycopg.errors.ReadOnlySqlTransaction,
+            TimeoutError,
+        ) as error:
+            # A writer that has become a reader is as good as away: new connections find the new writer.
+            if is_connection_loss(error) or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
                 await self._renewal.lost(lent_at)
+            if isinstance(error, _BUSY):
+                # It answers; only this row is held by somebody else.
+                self._away_since = None
+            else:
+                self.doubt()
             raise ControlUnavailable(
                 "the control database does not answer; try again in a moment", retry_after_seconds=2
             ) from error
+        else:
+            self._away_since = None
 
     async def fetch_all(
         self, sql: LiteralString, params: Mapping[str, Any] | Sequence[Any] | None = None

@@ -5,11 +5,25 @@ SELECT t.id, t.slug, t.status, t.default_currency, t.policies, t.rate_limit_per_
 FROM control.tenants t LEFT JOIN control.placements p ON p.tenant_id = t.id
 WHERE t.id = %(tenant_id)s
 
+-- name: tenant_records
+-- The next tenants in use, in the order of their ids.
+SELECT t.id, t.slug, t.status, t.default_currency, t.policies, t.rate_limit_per_second, t.credential_version,
+       p.writer_host, p.writer_port, p.reader_host, p.reader_port, p.database_name
+FROM control.tenants t JOIN control.placements p ON p.tenant_id = t.id
+WHERE t.id > %(after)s AND t.status IN ('active', 'suspended', 'closing') ORDER BY t.id LIMIT %(rows)s
+
 -- name: api_key
 -- One API key that is neither revoked nor expired.
 SELECT k.tenant_id, k.secret_hash, k.scopes, k.expires_at, k.actor
 FROM control.api_keys k
 WHERE k.key_id = %(key_id)s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+
+-- name: api_keys
+-- The next API keys that are neither revoked nor expired, in the order of their ids.
+SELECT k.tenant_id, k.secret_hash, k.scopes, k.expires_at, k.actor, k.key_id
+FROM control.api_keys k
+WHERE k.key_id > %(after)s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+ORDER BY k.key_id LIMIT %(rows)s
 
 -- name: tenants_with_databases
 -- Every tenant that has a database in use, for sweeps.

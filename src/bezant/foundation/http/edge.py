@@ -211,7 +211,7 @@ class Edge:
         log_context.tenant_id.set(str(caller.tenant_id))
         record = await self._directory.get(caller.tenant_id)
         if record.status != "active":
-            record = await self._directory.refresh(caller.tenant_id)
+            record = await self._directory.latest(caller.tenant_id)
         if record.status != "active" and not (record.status in ("suspended", "closing") and scope["method"] == "GET"):
             raise TenantNotActive(
                 f"this tenant is {record.status}: "

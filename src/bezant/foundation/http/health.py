@@ -2,10 +2,12 @@
 
 Liveness asks only whether the event loop turns: a dependency that is down is no reason to restart this process.
 
-Readiness asks for what this replica needs and another may have: its lease in the control database, without which it
-knows neither keys nor tenants. It does not ask for what all replicas share, such as a tenant's database, the broker,
-the cache or another service: with any of them away every replica would turn unready at once, and what can still be
-answered, for other tenants or with the events kept until the broker is back, would be answered by nobody.
+Readiness asks whether this replica can serve: whether the control database has answered it so recently that it may
+still act on the keys and tenants that it knows. A control database that fails over turns nobody unready; a replica that
+alone cannot reach it for minutes gives its place up to others. Readiness does not ask for what all replicas share, such
+as a tenant's database, the broker, the cache or another service: with any of them away every replica would turn unready
+at once, and what can still be answered, for other tenants or with the events kept until the broker is back, would be
+answered by nobody.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,8 @@
 """API keys: `bz_<keyid>_<secret>`. Only the SHA-256 of the secret is stored, in the control database.
 
 The secret has 256 bits of entropy, so that a plain hash is as safe as a slow one and costs a request nothing.
-A key is cached for at most 30 seconds, so that a revocation bites within that time on every instance.
+A key is cached for at most 30 seconds, so that a revocation bites within that time on every instance; only while the
+control database does not answer, and so takes no revocation either, is a known key accepted for longer.
 """
 
 import hashlib
@@ -9,16 +10,20 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from bezant.contracts.problems import Forbidden, Unauthenticated
+from bezant.contracts.problems import Forbidden, NotFound, Unauthenticated
 from bezant.foundation.control.database import QUERIES, ControlDatabase
+from bezant.foundation.control.remembered import PAGE_ROWS, Answer, Remembered
 
 _FORMAT: Final = re.compile(r"bz_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
-_CACHED_KEYS: Final = 10_000
+_UNKNOWN_KEYS: Final = 10_000
+_UNKNOWN_SECONDS: Final = 0.5
+_REFUSED: Final = "the API key is unknown, revoked or expired"
 
 DEFAULT_SCOPES: Final = (
     "accounts:read", "accounts:write", "payments:read", "payments:write", "transfers:read",
@@ -71,12 +76,20 @@ def new_api_key() -> tuple[str, str, bytes]:
 
 
 class ApiKeys:
-    """Authenticates `Authorization: Bearer bz_...` headers."""
+    """Authenticates `Authorization: Bearer bz_...` headers.
+
+    A known key goes on working while the control database is away, as long as `Remembered` says and never past its
+    own expiry.
+    """
 
     def __init__(self, control: ControlDatabase) -> None:
         self._control = control
-        self._ttl_seconds = control.settings.api_key_cache_seconds
-        self._cache: dict[str, tuple[float, bytes, Caller] | tuple[float, None, None]] = {}
+        self._remembered: Remembered[str, tuple[bytes, Caller]] = Remembered(
+            control, self._look_up, fresh_seconds=control.settings.api_key_cache_seconds
+        )
+        # Unknown keys are remembered for a moment only, so that a key works as soon as it is made, and apart from the
+        # others, so that somebody who guesses keys pushes no known one out.
+        self._unknown: dict[str, float] = {}
 
     async def authenticate(self, authorization: str | None) -> Caller:
         """Return the caller. Raises `Unauthenticated`, `ControlUnavailable`."""
@@ -86,10 +99,14 @@ class ApiKeys:
         if matched is None:
             raise Unauthenticated("the API key is not of the form bz_<keyid>_<secret>")
         key_id, secret = matched.groups()
-        stored_hash, caller = await self._lookup(key_id)
-        presented = hashlib.sha256(secret.encode()).digest()
-        if stored_hash is None or caller is None or not hmac.compare_digest(stored_hash, presented):
-            raise Unauthenticated("the API key is unknown, revoked or expired")
+        if self._unknown.get(key_id, 0.0) > time.monotonic():
+            raise Unauthenticated(_REFUSED)
+        try:
+            stored_hash, caller = await self._remembered.get(key_id)
+        except NotFound as error:
+            raise Unauthenticated(_REFUSED) from error
+        if not hmac.compare_digest(stored_hash, hashlib.sha256(secret.encode()).digest()):
+            raise Unauthenticated(_REFUSED)
         return caller
 
     def known(self, authorization: str) -> Caller | None:
@@ -101,28 +118,31 @@ class ApiKeys:
         if matched is None:
             return None
         key_id, secret = matched.groups()
-        cached = self._cache.get(key_id)
-        if cached is None or cached[1] is None:
+        remembered = self._remembered.peek(key_id)
+        if remembered is None:
             return None
-        presented = hashlib.sha256(secret.encode()).digest()
-        return cached[2] if hmac.compare_digest(cached[1], presented) else None
+        stored_hash, caller = remembered
+        return caller if hmac.compare_digest(stored_hash, hashlib.sha256(secret.encode()).digest()) else None
 
-    async def _lookup(self, key_id: str) -> tuple[bytes, Caller] | tuple[None, None]:
-        now = time.monotonic()
-        cached = self._cache.get(key_id)
-        if cached is not None and cached[0] > now:
-            return (cached[1], cached[2]) if cached[1] is not None else (None, None)
+    async def _look_up(self, key_id: str) -> Answer[tuple[bytes, Caller]]:
         row = await self._control.fetch_one(QUERIES["api_key"], {"key_id": key_id})
-        if len(self._cache) >= _CACHED_KEYS:
-            self._cache.clear()
         if row is None:
-            # Unknown keys are remembered for a moment only, so that a key works as soon as it is made.
-            self._cache[key_id] = (now + 0.5, None, None)
-            return None, None
-        tenant_id, secret_hash, scopes, expires_at, person = row
-        lifetime = self._ttl_seconds
-        if expires_at is not None:
-            lifetime = min(lifetime, max(0.0, expires_at.timestamp() - time.time()))
-        caller = Caller(key_id, tenant_id, frozenset(scopes), person)
-        self._cache[key_id] = (now + lifetime, bytes(secret_hash), caller)
-        return bytes(secret_hash), caller
+            if len(self._unknown) >= _UNKNOWN_KEYS:
+                self._unknown.clear()
+            self._unknown[key_id] = time.monotonic() + _UNKNOWN_SECONDS
+            raise NotFound("no such key")
+        return _answer(key_id, row)
+
+    async def learn(self) -> None:
+        """Read all keys in use, so that they work through an outage. Raises `ControlUnavailable`."""
+        await self._remembered.learn("", self._page)
+
+    async def _page(self, after: str) -> list[tuple[str, Answer[tuple[bytes, Caller]]]]:
+        rows = await self._control.fetch_all(QUERIES["api_keys"], {"after": after, "rows": PAGE_ROWS})
+        return [(key_id, _answer(key_id, row)) for *row, key_id in rows]
+
+
+def _answer(key_id: str, row: Sequence[Any]) -> Answer[tuple[bytes, Caller]]:
+    tenant_id, secret_hash, scopes, expires_at, person = row
+    valid_seconds = None if expires_at is None else max(0.0, expires_at.timestamp() - time.time())
+    return Answer((bytes(secret_hash), Caller(key_id, tenant_id, frozenset(scopes), person)), valid_seconds)

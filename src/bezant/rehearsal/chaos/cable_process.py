@@ -22,7 +22,13 @@ PLUG_IN = signal.SIGUSR2
 
 def command(ports: Ports) -> tuple[str, ...]:
     """Return what runs a service of such a platform behind a cable; the service's name is to follow."""
-    called = [ports.postgres, ports.broker, ports.internal_gateway, *(ports.valkey(n) for n in range(VALKEY_NODES))]
+    called = [
+        ports.postgres,
+        ports.postgres_control,
+        ports.broker,
+        ports.internal_gateway,
+        *(ports.valkey(n) for n in range(VALKEY_NODES)),
+    ]
     return (sys.executable, "-m", __name__, ",".join(map(str, called)))
 
 

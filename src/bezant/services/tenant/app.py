@@ -10,6 +10,7 @@ from bezant.services.tenant.api.export_routes import export_routes
 from bezant.services.tenant.api.people_routes import people_routes, session_routes
 from bezant.services.tenant.api.routes import api_key_routes, tenant_routes
 from bezant.services.tenant.identity_provider import IdentityProvider
+from bezant.services.tenant.operations.migrate_late import keep_migrating
 from bezant.services.tenant.operations.read_export import keep_removing
 from bezant.services.tenant.operations.sign_in import SignIn
 from bezant.services.tenant.provisioning.exports import Exports
@@ -47,6 +48,9 @@ def build(context: ServiceContext) -> ServiceParts:
     async def remove_exports() -> None:
         await keep_removing(context.control, exports, provisioner)
 
+    async def migrate_late() -> None:
+        await keep_migrating(context.control, provisioner)
+
     def announce() -> None:
         context.relay.wake(CONTROL_TENANT)
 
@@ -62,6 +66,6 @@ def build(context: ServiceContext) -> ServiceParts:
             session_routes(SignIn(context.control, provider, settings), announce=announce),
             documentation_routes(),
         ],
-        background=[runner.resume_abandoned, relay_control_outbox, remove_exports],
+        background=[runner.resume_abandoned, relay_control_outbox, remove_exports, migrate_late],
         on_stop=[runner.close, provider.close],
     )

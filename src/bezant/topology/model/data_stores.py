@@ -36,6 +36,12 @@ class AuroraTier(Part):
         False, description="a KMS key for each cluster, so that one tenant's can be ended alone"
     )
 
+    made_by: Literal["stacks", "tenant_service"] = Field(
+        "stacks",
+        description="who makes the clusters; the tenant service makes one when a tenant is registered, and `clusters` "
+        "is how many are planned",
+    )
+
     @property
     def instances(self) -> int:
         """Writers and readers."""

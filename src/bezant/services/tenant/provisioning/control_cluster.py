@@ -1,4 +1,7 @@
-"""Provision on the cluster of the control database: a laptop's only one. A database each, cloned from a template."""
+"""Provision on one PostgreSQL server: the control database's, a laptop's only one, unless the settings name another.
+
+A database each, cloned from a template.
+"""
 
 from pathlib import Path
 from uuid import UUID
@@ -13,10 +16,11 @@ from bezant.services.tenant.provisioning.provisioner import Placement, Report
 
 
 class ControlCluster:
-    """Provisioner on the control database's server, whatever the tier."""
+    """Provisioner on the control database's server or the one in its place, whatever the tier."""
 
     def __init__(self, settings: Settings, secrets: SecretStore) -> None:
-        self._host, self._port = settings.control_database_host, settings.control_database_port
+        own = (settings.control_database_host, settings.control_database_port)
+        self._host, self._port = settings.tenant_server or own
         self._databases = ClusterDatabases(settings, secrets, host=self._host, port=self._port)
 
     async def provision_database(self, tenant_id: UUID, *, tier: str, report: Report) -> Placement:

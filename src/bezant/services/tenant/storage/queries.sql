@@ -353,3 +353,13 @@ SELECT tenant_id FROM control.exports WHERE keep_until < now() AND removed_at IS
 -- name: remove_export
 -- The export is gone.
 UPDATE control.exports SET removed_at = now() WHERE tenant_id = %(tenant_id)s AND removed_at IS NULL
+
+-- name: late_migrations
+-- Tenants' databases that did not answer when the migrations of this very version were applied.
+SELECT l.tenant_id, p.writer_host, p.writer_port, p.reader_host, p.reader_port, p.database_name
+FROM control.late_migrations l JOIN control.placements p USING (tenant_id)
+WHERE l.wanted = %(wanted)s ORDER BY l.since
+
+-- name: migrated_late
+-- Such a database has the migrations now.
+DELETE FROM control.late_migrations WHERE tenant_id = %(tenant_id)s AND wanted = %(wanted)s
