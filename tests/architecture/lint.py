@@ -26,6 +26,8 @@ MAY_CONNECT = (
     "bezant/foundation/control/database.py",
     "bezant/foundation/control/bootstrap.py",
     "bezant/foundation/control/cluster.py",
+    # migrations, as the administrator, before the services of a release start
+    "bezant/foundation/control/tenant_databases.py",
     "bezant/services/tenant/provisioning/*.py",
     "bezant/local/*.py",
 )

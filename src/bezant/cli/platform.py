@@ -148,12 +148,16 @@ def _and_once_ready(show: Callable[["PlatformStatus"], None], options: "Platform
 def _warn_of_connections(options: "PlatformOptions") -> None:
     from bezant.cli.console import errors  # noqa: PLC0415
     from bezant.contracts.problems import Problem  # noqa: PLC0415
+    from bezant.foundation.secrets import SecretMissing  # noqa: PLC0415
+    from bezant.foundation.secrets.store import SecretStoreUnavailable  # noqa: PLC0415
     from bezant.local.residency import residency, warning  # noqa: PLC0415
 
+    if not options.services:
+        return
     try:
         found = asyncio.run(residency(options))
-    except Problem as error:
-        errors.print(f"bezant: the tenants could not be counted: {error.detail}", markup=False, highlight=False)
+    except (Problem, SecretMissing, SecretStoreUnavailable) as error:
+        errors.print(f"bezant: the tenants could not be counted: {error}", markup=False, highlight=False)
         return
     if (text := warning(found)) is not None:
         errors.print(f"bezant: {text}.", style="yellow", markup=False, highlight=False, soft_wrap=True)
