@@ -93,10 +93,10 @@ class Settings(BaseSettings):
     body_limit_bytes: int = 1024 * 1024
     rate_limit_per_second: int = 5000
     # how many requests are worked on at once: as many as leave within the target, by Little's law (docs/overload.md)
-    admission_target_seconds: float = Field(0.2, gt=0)
-    admission_smallest: int = Field(8, ge=1)
+    admission_target_seconds: float = Field(0.4, gt=0)
+    admission_smallest: int = Field(32, ge=1)
     admission_initial: int = Field(128, ge=1)
-    admission_largest: int = Field(1024, ge=1)
+    admission_largest: int = Field(256, ge=1)
     admission_queue_seconds: float = Field(0.01, ge=0)
     # how long a caller waits for an answer; shorter than the gateway does
     request_deadline_seconds: float = Field(10.0, gt=0)

@@ -8,7 +8,7 @@ from typing import Final
 
 from bezant.local.gateway_replies import REFUSALS
 
-TAKEN_MULTIPLE: Final = 1.25
+TAKEN_MULTIPLE: Final = 1.1
 """How much more of a key's requests goes on to the service than it took lately: what finds out that it takes more."""
 
 

@@ -7,6 +7,7 @@
 -- Each worker thread of the gateway counts for itself. TAKEN_MULTIPLE and STATUSES (by reason) are put in front of this text.
 
 local HALF_LIFE_MS = 150
+local OVER_MS = 300 -- without a refusal by the service: more goes on to it than it takes, so that it would have
 local WATCHED_MS = 5000
 local MOST_KEYS = 10000
 local FIRST_TAKEN = 50
@@ -53,6 +54,11 @@ function envoy_on_request(handle)
     return
   end
   local seen = keys[key]
+  if seen ~= nil and now - seen.refused_at > OVER_MS then
+    keys[key] = nil
+    count = count - 1
+    seen = nil
+  end
   if seen ~= nil then
     faded(seen, now)
     seen.asked = seen.asked + 1
@@ -92,11 +98,12 @@ function envoy_on_response(handle)
       end
     end
     -- as if much had been taken before: one refusal alone throttles nobody
-    keys[key] = {asked = FIRST_TAKEN + 1, taken = FIRST_TAKEN, at = now, reason = reason}
+    keys[key] = {asked = FIRST_TAKEN + 1, taken = FIRST_TAKEN, at = now, refused_at = now, reason = reason}
     count = count + 1
     return
   end
   faded(seen, now)
+  seen.refused_at = now
   if noted["counted"] ~= nil then
     seen.taken = math.max(0, seen.taken - 1)
   else

@@ -564,7 +564,9 @@ class FourEyesPolicy(TypedDict):
 
 
 class FraudUnavailablePolicy(TypedDict):
-    """What happens to a payment when the fraud service does not answer within 250 ms."""
+    """What happens to a payment while the fraud service is down. While it is only slow, its score is
+    waited for.
+    """
 
     review_from_major: NotRequired[int]
 

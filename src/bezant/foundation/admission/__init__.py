@@ -2,7 +2,7 @@
 
 Past its capacity a service that takes everything answers nothing: each request waits behind more than anybody waits
 for. Here a process takes what it can finish within a short time, gives every tenant that asks its share of that, and
-refuses the rest at once, before anything was written. `docs/overload.md` describes the whole, decision 10 the choice.
+refuses the rest at once, before anything was written. `docs/overload.md` describes the whole, decision 12 the choice.
 """
 
 from bezant.foundation.admission.admission import Admission, Permit, Refusal

@@ -17,7 +17,7 @@ class _Request(BaseModel):
 
 
 class FraudUnavailablePolicy(_Request):
-    """What happens to a payment when the fraud service does not answer within 250 ms."""
+    """What happens to a payment while the fraud service is down. While it is only slow, its score is waited for."""
 
     review_from_major: int = Field(
         100,
