@@ -119,8 +119,8 @@ def test_splunk_gets_every_group_of_the_pods_and_keeps_its_token_to_itself(chang
 def test_every_check_of_meaning_holds_for_the_other_model_too(changed: Templates) -> None:
     model = _changed()
     made = {"/".join(name.rsplit("-", 1)): template for name, template in changed.items()}
-    # instance classes and accounts differ, which is tested above; nobody uses clusters of single tenants that the stacks
-    # make, which is why production makes none
+    # instance classes and accounts differ, which is tested above; nobody uses clusters of single tenants that the
+    # stacks make, which is why production makes none
     silent = {"check_databases", "check_identities", "check_every_cluster_is_used"}
     found = {name: list(check(made, model)) for name, check in CHECKS.items() if name not in silent}
     assert {name: said for name, said in found.items() if said} == {}
