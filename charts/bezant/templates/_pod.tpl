@@ -12,6 +12,7 @@ BEZANT_KAFKA_REPLICATION_FACTOR: {{ $values.region.kafkaReplicationFactor | quot
 BEZANT_SECRET_STORE: aws
 BEZANT_AWS_REGION: {{ $values.region.name }}
 BEZANT_SECRET_REPLICA_REGIONS: {{ join "," $values.region.secretReplicaRegions | quote }}
+BEZANT_SECRET_KMS_KEY_ID: {{ $values.installation.secrets.kmsKey | quote }}
 BEZANT_LOG_LEVEL: {{ $values.logLevel }}
 {{- end }}
 

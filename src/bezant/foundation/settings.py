@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     aws_endpoint_url: str | None = None
     # regions, with commas, to which AWS copies each secret that is made here, so that a fail-over finds it
     secret_replica_regions: str = ""
+    # the key that encrypts secrets made here, such as an alias that each region has; empty: AWS's own
+    secret_kms_key_id: str = ""
 
     # tenant connection pools, per process
     pool_min_connections: int = Field(2, ge=1)

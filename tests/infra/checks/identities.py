@@ -162,7 +162,9 @@ def check_decryption(templates: Templates, model: Topology) -> Iterator[str]:
         roles = of_type(template, "IAM::Role")
         for one in of_type(template, "EKS::PodIdentityAssociation").values():
             role = roles[one["RoleArn"]["Fn::GetAtt"][0]]
-            encrypted = ("bezant/administrator/control", "bezant/administrator/shared-1", "AmazonMSK_bezant")
+            encrypted = ("bezant/administrator/control", "bezant/administrator/shared-1", "AmazonMSK_bezant",
+                         "bezant/platform/x",
+                         *(f"bezant/tenants/x/{each.name}" for each in model.services))  # fmt: skip
             reads = any(_may(role, "GetSecretValue", name) for name in encrypted)
             decrypts = [part for part in statements(role) if "kms:Decrypt" in listed(part["Action"])]
             through = [listed(part.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", "*"))
@@ -175,6 +177,24 @@ def check_decryption(templates: Templates, model: Topology) -> Iterator[str]:
             allowed = [of_secrets, of_clusters] if one["ServiceAccount"] == "tenant" else [of_secrets]
             if any(services not in allowed for services in through):
                 yield f"{region.name}: {one['ServiceAccount']} may decrypt anything"
+
+
+def check_secrets_are_made_with_our_key(templates: Templates, model: Topology) -> Iterator[str]:
+    """The key that the chart names is there in both regions, and who makes secrets may encrypt with it."""
+    for region, template in regions(templates, model, "databases"):
+        aliases = {one["AliasName"] for one in of_type(template, "KMS::Alias").values()}
+        if aliases != {"alias/bezant-secrets"}:
+            yield f"{region.name}: secrets are encrypted by {sorted(aliases)}"
+        cluster = templates[f"{region.name}/cluster"]
+        roles = of_type(cluster, "IAM::Role")
+        through = f"secretsmanager.{region.name}.amazonaws.com"
+        for one in of_type(cluster, "EKS::PodIdentityAssociation").values():
+            role = roles[one["RoleArn"]["Fn::GetAtt"][0]]
+            writes = any(_may(role, "CreateSecret", name) for name in ("bezant/platform/x", "bezant/tenants/x/payment"))
+            makers = [part for part in statements(role) if "kms:GenerateDataKey" in listed(part["Action"])]
+            encrypts = any(through in str(part.get("Condition")) for part in makers)
+            if writes != encrypts:
+                yield f"{region.name}: {one['ServiceAccount']} {'cannot' if writes else 'may'} encrypt secrets"
 
 
 def check_secret_replicas(templates: Templates, model: Topology) -> Iterator[str]:

@@ -18,7 +18,7 @@ from bezant.foundation.secrets.store import SecretMissing, SecretStoreUnavailabl
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_secretsmanager.type_defs import ReplicaRegionTypeTypeDef
+    from mypy_boto3_secretsmanager.type_defs import CreateSecretRequestTypeDef, ReplicaRegionTypeTypeDef
 
 T = TypeVar("T")
 
@@ -34,8 +34,17 @@ class AwsSecretsManager:
     secret; it is written only after it was made to stand alone (docs/operations/failover.md).
     """
 
-    def __init__(self, *, region: str | None, endpoint_url: str | None, replica_regions: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        region: str | None,
+        endpoint_url: str | None,
+        replica_regions: Sequence[str] = (),
+        kms_key_id: str = "",
+    ) -> None:
+        """`kms_key_id` encrypts what is made here; an alias names a key in each region. Empty: AWS's own key."""
         self._replica_regions = list(replica_regions)
+        self._kms_key_id = kms_key_id
         self._client: SecretsManagerClient = boto3.client(
             "secretsmanager",
             region_name=region,
@@ -83,14 +92,15 @@ class AwsSecretsManager:
                 await self._call(name, lambda: self._client.put_secret_value(SecretId=name, SecretString=text))
 
     async def _create(self, name: str, text: str) -> None:
+        request: CreateSecretRequestTypeDef = {"Name": name, "SecretString": text}
+        if self._kms_key_id:
+            request["KmsKeyId"] = self._kms_key_id
         replicas: list[ReplicaRegionTypeTypeDef] = [{"Region": region} for region in self._replica_regions]
         if replicas:
-            await self._call(
-                name,
-                lambda: self._client.create_secret(Name=name, SecretString=text, AddReplicaRegions=replicas),
-            )
-        else:
-            await self._call(name, lambda: self._client.create_secret(Name=name, SecretString=text))
+            if self._kms_key_id:
+                replicas = [{**replica, "KmsKeyId": self._kms_key_id} for replica in replicas]
+            request["AddReplicaRegions"] = replicas
+        await self._call(name, lambda: self._client.create_secret(**request))
 
     async def _remove_copies(self, name: str) -> None:
         """Remove the copies that there are: AWS deletes no secret that has some."""

@@ -24,7 +24,10 @@ def _open(settings: Settings) -> SecretStore:
 
         replicas = [region for region in settings.secret_replica_regions.split(",") if region]
         return AwsSecretsManager(
-            region=settings.aws_region, endpoint_url=settings.aws_endpoint_url, replica_regions=replicas
+            region=settings.aws_region,
+            endpoint_url=settings.aws_endpoint_url,
+            replica_regions=replicas,
+            kms_key_id=settings.secret_kms_key_id,
         )
     if settings.secret_store == "kubernetes":
         from bezant.foundation.secrets.kubernetes_files import KubernetesFiles  # noqa: PLC0415
