@@ -128,6 +128,32 @@ async def test_a_noisy_tenant_costs_the_others_nothing() -> None:
         entry[2].cancel()
 
 
+async def test_who_came_early_gives_way_once_shares_are_smaller() -> None:
+    """Twelve permits: what two tenants may wait for is more than their share once there are four."""
+    crowd = Crowd(_fixed(12, queue_part=0.0))
+    for tenant, requests in ((1, 12), (2, 6), (3, 4), (4, 3)):
+        for _ in range(requests):
+            await crowd.arrive(tenant, 1)
+    # the one of them that came last
+    assert crowd.refused == [(3, Refusal.SHARE)]
+    assert [crowd.used(tenant) for tenant in (1, 2, 3, 4)] == [12, 6, 3, 3]
+    for entry in crowd.waiting:
+        entry[2].cancel()
+
+
+async def test_who_gives_up_at_the_head_lets_the_others_through() -> None:
+    crowd = Crowd(_fixed(8))
+    for _ in range(7):
+        await crowd.arrive(1, 1)
+    await crowd.arrive(2, 2)  # two units do not fit
+    await crowd.arrive(3, 1)  # one would, and waits its turn
+    assert crowd.used(3) == 1
+    assert len(crowd.waiting) == 2
+    await crowd.give_up(0, while_served=False)
+    assert not crowd.waiting
+    assert crowd.admission.in_flight == 8
+
+
 async def test_a_tenant_alone_may_use_everything_and_is_refused_as_full() -> None:
     admission = _fixed(10, queue_part=0.0)
     permits = [admission.try_enter("alone") for _ in range(10)]

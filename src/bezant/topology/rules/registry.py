@@ -8,6 +8,7 @@ from bezant.topology.assumptions import Assumptions
 from bezant.topology.model.deployment import Topology
 from bezant.topology.rules import (  # noqa: F401 - importing a module registers its rules
     addresses,
+    admission,
     autoscaling,
     bill,
     canary,
