@@ -251,7 +251,24 @@ async def test_one_tenants_role_is_refused_by_anothers_database(stage: Stage) ->
         for other in (await fleet.database_of(theirs["id"]), "bezant_control"):
             with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
                 await _log_in(fleet, other, user, password)
-        assert await _reachable_schemas(fleet, await fleet.database_of(ours["id"]), user, password) == {service.schema}
+        database = await fleet.database_of(ours["id"])
+        shares = service.schema in ("account", "ledger", "payment")
+        shared = {"idempotency"} if shares else set()
+        assert await _reachable_schemas(fleet, database, user, password) == {service.schema} | shared
+        # What three services share says whose a key is, and nothing that it made (docs/decisions/0010-keys.md).
+        assert await _readable_columns(fleet, database, user, password) == ({"key", "owner"} if shares else set())
+
+
+async def _readable_columns(fleet: Fleet, database: str, user: str, password: str) -> set[str]:
+    """Return the columns of the shared schema that the role can read."""
+    query = (
+        "SELECT attname FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid "
+        "JOIN pg_namespace n ON n.oid = relnamespace WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'v') "
+        "AND nspname = 'idempotency' AND has_schema_privilege(n.oid, 'USAGE') "
+        "AND has_column_privilege(c.oid, attname, 'SELECT')"
+    )
+    async with await _connect(fleet, database, user, password) as connection:
+        return {str(row[0]) for row in await (await connection.execute(query)).fetchall()}
 
 
 async def _reachable_schemas(fleet: Fleet, database: str, user: str, password: str) -> set[str]:
