@@ -101,6 +101,10 @@ def check(
         if unknown := [name for name in only or [] if name not in ALL_RULES]:
             raise typer.BadParameter(f"no rule {', '.join(unknown)}; `bezant topology rules` lists them")
         findings = [one for one in check_topology(topology, assumed) if not only or one.rule in only]
+    said = {
+        name: rule.stated(topology) for name, rule in ALL_RULES.items() if rule.stated and (not only or name in only)
+    }
+    stated = {name: sentence for name, sentence in said.items() if sentence}
     counts = Counter(finding.severity for finding in findings)
     rules = len(only) if only else len(ALL_RULES)
     if as_json:
@@ -110,6 +114,7 @@ def check(
             "errors": counts["error"],
             "warnings": counts["warning"],
             "findings": [finding.as_document() for finding in findings],
+            "stated": stated,
             "assumptions": assumed.model_dump(),
         }
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -127,6 +132,8 @@ def check(
             )
         else:
             console.print(f"[green]{escape(topology.name)}: all {rules} rules are kept[/]", highlight=False)
+        for name, sentence in stated.items():
+            console.print(f"stated, not measured: {name}: {escape(sentence)}", highlight=False, soft_wrap=True)
     raise typer.Exit(1 if findings else 0)
 
 
