@@ -90,8 +90,9 @@ imports: install-test ## import-linter: services independent, domain free of I/O
 openapi: install-test ## Write the merged OpenAPI document and the AsyncAPI document
 	@$(BIN)/python -m bezant.cli.main contracts write
 
-chart-values: install ## Write the chart's values from the topology model
+chart-values: install ## Write the charts' values from the topology model: Bezant's, and those of the platform's components
 	@$(BIN)/bezant topology values
+	@$(BIN)/bezant topology values --platform
 
 canary-analysis: install-chart ## Write what rehearsed canaries are judged by from the chart
 	@$(BIN)/python -m tests.chart.canary_analysis

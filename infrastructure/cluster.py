@@ -61,6 +61,31 @@ class ClusterStack(cdk.Stack):
         if on_spot(region.cluster):
             interruptions(self, region.cluster)
         self._identities()
+        self._administrators()
+
+    def _administrators(self) -> None:
+        """Let one role of the account administer the cluster: without an entry nobody could, its creator included.
+
+        The API is private. People reach it through Session Manager on one of the nodes (docs/operations/install.md).
+        """
+        role = cdk.CfnParameter(
+            self,
+            "AdministratorRoleArn",
+            description="The IAM role that installs and operates the cluster",
+            allowed_pattern="arn:aws[a-z-]*:iam::[0-9]{12}:role/.+",
+        )
+        eks.CfnAccessEntry(
+            self,
+            "Administrators",
+            cluster_name=self.cluster.ref,
+            principal_arn=role.value_as_string,
+            access_policies=[
+                eks.CfnAccessEntry.AccessPolicyProperty(
+                    policy_arn=f"arn:{self.partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
+                    access_scope=eks.CfnAccessEntry.AccessScopeProperty(type="cluster"),
+                )
+            ],
+        )
 
     def _cluster(self) -> eks.CfnCluster:
         name = self._region.cluster.name

@@ -195,6 +195,15 @@ def _unused_cluster(made: Templates) -> None:
     cluster["Tags"] = [{"Key": "bezant:tier", "Value": "dedicated"}, {"Key": "bezant:tenants", "Value": "1"}]
 
 
+def _unbilled(made: Templates) -> None:
+    made[STORES]["Resources"]["Unbilled"] = {"Type": "AWS::OpenSearchService::Domain", "Properties": {}}
+
+
+def _one_more_key(made: Templates) -> None:
+    resources = made[STORES]["Resources"]
+    resources["OneMore"] = next(one for one in resources.values() if one["Type"] == "AWS::KMS::Key")
+
+
 MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "another network": _set(NETWORK, "EC2::VPC", "CidrBlock", "10.9.0.0/16"),
     "a subnet elsewhere": _set(NETWORK, "EC2::Subnet", "CidrBlock", "10.0.99.0/24"),
@@ -296,6 +305,9 @@ MUTATIONS: dict[str, Callable[[Templates], None]] = {
     "silence counts as a writer": _set("sa-east-1/edge", "CloudWatch::Alarm", "TreatMissingData", "notBreaching"),
     "passwords rotated from anywhere": _set(NETWORK, "EC2::SecurityGroup", "SecurityGroupEgress/0/CidrIp", "0.0.0.0/0"),
     "a cluster with a key that nobody asked for": _another_key,
+    "something that nobody has put into the bill": _unbilled,
+    "one key more than the bill counts": _one_more_key,
+    "nobody may administer the cluster": _remove(CLUSTER, "EKS::AccessEntry"),
     "secrets with AWS's own key": _remove(DATABASES, "KMS::Alias"),
     "a cluster that nobody puts a tenant on": _unused_cluster,
     "a lag that is asked for where it is not measured": _alarm("bezant-shared-1-global-lag", "Dimensions", [{"Name": "DBClusterIdentifier", "Value": "bezant-shared-1"}], "sa-east-1"),

@@ -7,6 +7,7 @@ import pytest
 from bezant.contracts.fleet import SERVICES
 from bezant.local import service_processes
 from bezant.local.build import build
+from bezant.local.data_directory import DataDirectory
 from bezant.local.errors import InvalidOptions, PortTaken
 from bezant.local.options import ExternalParts, PlatformOptions
 from bezant.local.plan import PlatformPlan, TaskSpec
@@ -38,7 +39,7 @@ def test_every_service_runs_once_unless_replicas_are_asked_for(tmp_path: Path) -
 
 
 def test_no_two_processes_share_a_port(tmp_path: Path) -> None:
-    everything = build(options(tmp_path, replicas=dict.fromkeys(SERVICES, 50))).plan
+    everything = build(options(tmp_path, replicas=dict.fromkeys(SERVICES, 50), control_server=True)).plan
     ports = [port for spec in everything.processes for port in (spec.port, *spec.other_ports)]
     assert None not in ports
     assert len(ports) == len(set(ports))
@@ -68,6 +69,34 @@ def test_a_part_that_runs_elsewhere_is_not_started_and_its_address_reaches_the_s
     assert environment["BEZANT_CONTROL_DATABASE_PORT"] == "5433"
     assert environment["BEZANT_VALKEY_NODES"] == "a.example:6379,b.example:6379"
     assert environment["BEZANT_KAFKA_BOOTSTRAP"] == "k.example:9092"
+
+
+def test_a_control_server_has_the_control_database_and_the_other_one_the_tenants(tmp_path: Path) -> None:
+    chosen = options(tmp_path, control_server=True)
+    plan = build(chosen).plan
+    databases = {spec.name: spec.port for spec in plan.processes if spec.role == "database"}
+    assert databases == {"postgres": chosen.ports.postgres, "postgres-control": chosen.ports.postgres_control}
+    payment = next(spec for spec in plan.processes if spec.name == "payment-0")
+    assert {"postgres", "postgres-control"} <= set(payment.depends_on)
+    assert payment.environment["BEZANT_CONTROL_DATABASE_PORT"] == str(chosen.ports.postgres_control)
+    assert payment.environment["BEZANT_TENANT_SERVER_PORT"] == str(chosen.ports.postgres)
+    assert "BEZANT_TENANT_SERVER_PORT" not in build(options(tmp_path)).plan.processes[-1].environment
+
+
+def test_a_data_directory_keeps_its_control_database_where_it_was_made(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path / "apart")
+    directory.create()
+    directory.keep_control_server(wanted=True)
+    assert directory.has_control_server
+    directory.keep_control_server(wanted=True)
+    with pytest.raises(InvalidOptions, match="start it with --control-server"):
+        directory.keep_control_server(wanted=False)
+    beside = DataDirectory(tmp_path / "beside")
+    beside.create()
+    beside.keep_control_server(wanted=False)
+    beside.postgres.mkdir()
+    with pytest.raises(InvalidOptions, match="without --control-server"):
+        beside.keep_control_server(wanted=True)
 
 
 def test_settings_for_one_process_win_over_its_services_and_over_all(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
 
+import bezant
 from bezant.cli import cost, topology
 from bezant.topology.loading import dump_topology, load_model
 
@@ -176,3 +178,26 @@ def test_the_chart_is_svg(tmp_path: Path) -> None:
     chart = tmp_path / "cost.svg"
     assert run(cost.app, "--svg", str(chart))[0] == 0
     ElementTree.fromstring(chart.read_text("utf-8"))
+
+
+def test_what_is_stated_and_not_measured_is_said_with_the_rules_that_believe_it(tmp_path: Path) -> None:
+    code, said = run(topology.app, "check", "--json")
+    stated = json.loads(said)["stated"]
+    assert code == 0
+    assert {"recovery-unmeasured", "recovery-time", "recovery-point", "encryption-missing"} <= stated.keys()
+    assert "detect" in stated["recovery-time"]
+    _, said = run(topology.app, "check")
+    assert "stated, not measured: recovery-time: planned, never measured: detect" in said
+
+
+def test_a_drills_measurements_take_the_place_of_what_was_planned(tmp_path: Path) -> None:
+    production = Path(bezant.__file__).parent / "topology" / "data" / "production.yaml"
+    text = production.read_text("utf-8").replace("minutes: 5}", "minutes: 5, measured_minutes: 50}")
+    text = re.sub(r"(name: (?:decide|scale_out|verify|switch_dns), minutes: \d+)", r"\1, measured_minutes: 1", text)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text)
+    code, said = run(topology.app, "check", "-m", str(mine), "--json", "--rule", "recovery-time")
+    document = json.loads(said)
+    assert code == 1, "what was measured is longer than what was planned"
+    assert document["stated"] == {}
+    assert "detect 50" in str(document["findings"])

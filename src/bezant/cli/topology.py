@@ -102,6 +102,10 @@ def check(
         if unknown := [name for name in only or [] if name not in ALL_RULES]:
             raise typer.BadParameter(f"no rule {', '.join(unknown)}; `bezant topology rules` lists them")
         findings = [one for one in check_topology(topology, assumed) if not only or one.rule in only]
+    said = {
+        name: rule.stated(topology) for name, rule in ALL_RULES.items() if rule.stated and (not only or name in only)
+    }
+    stated = {name: sentence for name, sentence in said.items() if sentence}
     counts = Counter(finding.severity for finding in findings)
     rules = len(only) if only else len(ALL_RULES)
     if as_json:
@@ -111,6 +115,7 @@ def check(
             "errors": counts["error"],
             "warnings": counts["warning"],
             "findings": [finding.as_document() for finding in findings],
+            "stated": stated,
             "assumptions": assumed.model_dump(),
         }
         write_json(json.dumps(document, indent=2, ensure_ascii=False))
@@ -129,6 +134,8 @@ def check(
             )
         else:
             console.print(Text(f"{topology.name}: all {rules} rules are kept", "green"))
+        for name, sentence in stated.items():
+            console.print(Text(f"stated, not measured: {name}: {sentence}"), soft_wrap=True)
     raise typer.Exit(1 if findings else 0)
 
 

@@ -5,7 +5,20 @@ from typing import Final
 
 from bezant.topology.model.deployment import Topology
 
-from . import authorization, backups, cluster, databases, edge, identities, images, keys, network, operations, stores
+from . import (
+    authorization,
+    backups,
+    billing,
+    cluster,
+    databases,
+    edge,
+    identities,
+    images,
+    keys,
+    network,
+    operations,
+    stores,
+)
 from .templates import Templates
 
 Check = Callable[[Templates, Topology], Iterator[str]]
@@ -23,6 +36,7 @@ CHECKS: Final[Mapping[str, Check]] = {
         backups,
         images,
         operations,
+        billing,
     )
     for name, check in vars(module).items()
     if name.startswith("check_")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bezant.topology.model.deployment import Topology
 
-from .templates import Templates, of_type, regions
+from .templates import Templates, of_type, regions, text
 
 
 def check_clusters(templates: Templates, model: Topology) -> Iterator[str]:
@@ -85,3 +85,19 @@ def check_order(templates: Templates, model: Topology) -> Iterator[str]:
             late = [node for node in nodes if name not in waits[node]] if first else nodes - waits[name]
             if late:
                 yield f"{region.name}: {one['AddonName']} {'comes after' if first else 'does not wait for'} nodes"
+
+
+def check_somebody_may_administer(templates: Templates, model: Topology) -> Iterator[str]:
+    """The API is private and has one entry: a role that the account names, reached by Session Manager on a node."""
+    for region, template in regions(templates, model, "cluster"):
+        entries = list(of_type(template, "EKS::AccessEntry").values())
+        if [one["PrincipalArn"] for one in entries] != [{"Ref": "AdministratorRoleArn"}]:
+            yield f"{region.name}: the cluster is administered by {entries}"
+        policies = [text(part["PolicyArn"]).rpartition("/")[2] for one in entries for part in one["AccessPolicies"]]
+        if policies != ["AmazonEKSClusterAdminPolicy"]:
+            yield f"{region.name}: the administrators may {policies}"
+        nodes = [
+            text(arn) for one in of_type(template, "IAM::Role").values() for arn in one.get("ManagedPolicyArns", [])
+        ]
+        if not any(arn.endswith("AmazonSSMManagedInstanceCore") for arn in nodes):
+            yield f"{region.name}: no way leads to the private API"

@@ -115,6 +115,7 @@ class _Writer:
             yield from self._compute(region)
             yield from self._data(region)
             yield from self._network(region)
+            yield from self._pieces(region)
         yield from self._metered(self._topology.primary)
 
     def _line(  # noqa: PLR0917 - one argument a column
@@ -243,6 +244,27 @@ class _Writer:
             units = usage.load_balancer_capacity_units
             yield self._line(region, "alb.lcu", section, "Load balancer capacity units", units, "alb.lcu", hours=True)
             yield self._line(region, "nat.data", section, "NAT data", usage.nat_gigabytes, "nat.gigabyte")
+
+    def _pieces(self, region: Region) -> Iterator[BillLine]:
+        """Write what the stacks make besides, by the piece; a document that draws no stacks has none."""
+        pieces = region.pieces
+        if pieces is None:
+            return
+        endpoints = pieces.interface_endpoints
+        way_in: Section = "Load balancers and NAT"
+        yield self._line(region, "endpoints", way_in, "Interface endpoints", endpoints, "endpoint.hour", hours=True)
+        yield self._line(region, "waf", way_in, "Web ACL", 1, "waf.acl")
+        yield self._line(region, "waf.rules", way_in, "Web ACL rules", pieces.firewall_rules, "waf.rule")
+        yield self._line(region, "keys", "Secrets and KMS", "KMS keys", pieces.keys, "kms.key")
+        yield self._line(region, "alarms", "Monitoring", "CloudWatch alarms", pieces.alarms, "alarm.month")
+        if region.role == "primary":
+            payments = self._topology.usage.payments_per_month
+            # a payment is one request at least; clients that ask for more pay for more
+            millions = None if payments is None else payments / 1_000_000
+            yield self._line(region, "waf.requests", way_in, "Requests through the web ACL", millions, "waf.million")
+            checks = pieces.health_checks
+            yield self._line(region, "dns.checks", "Monitoring", "Health checks", checks, "health_check.month")
+            yield self._line(region, "dns.zone", "Monitoring", "Hosted zone", 1, "dns.zone")
 
     def _metered(self, region: Region) -> Iterator[BillLine]:
         usage = self._topology.usage

@@ -74,7 +74,13 @@ class RecoveryStep(Part):
     """One step of the fail-over, in order."""
 
     name: Literal["detect", "decide", "promote_database", "scale_out", "verify", "switch_dns"]
-    minutes: Seconds | None = Field(None, description="null: not stated")
+    minutes: Seconds | None = Field(None, description="planned; null: not stated")
+    measured_minutes: Seconds | None = Field(None, description="in the last drill; null: never measured")
+
+    @property
+    def known_minutes(self) -> float | None:
+        """What was measured, or else what is planned."""
+        return self.minutes if self.measured_minutes is None else self.measured_minutes
 
 
 class StoreRecovery(Part):

@@ -74,6 +74,16 @@ class KubernetesCluster(Part):
     )
 
 
+class Pieces(Part):
+    """What the stacks make in a region besides what is drawn, and AWS bills by the piece. `make test-infra` counts."""
+
+    interface_endpoints: Count = Field(description="of AWS's services, one in each zone counted by itself")
+    firewall_rules: Count = Field(description="of the one web ACL")
+    keys: Count = Field(description="of KMS")
+    alarms: Count = Field(description="of CloudWatch")
+    health_checks: Count = Field(0, description="of Route 53, which stand with the primary region")
+
+
 class Region(Part):
     """One AWS region."""
 
@@ -86,6 +96,7 @@ class Region(Part):
     aurora: tuple[AuroraTier, ...] = ()
     valkey: Valkey | None = None
     kafka: Kafka | None = None
+    pieces: Pieces | None = Field(None, description="null: not stated, and in no bill")
 
     def node_group(self, name: str) -> NodeGroup:
         """Return the node group of that name. Raises `KeyError`."""

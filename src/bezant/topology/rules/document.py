@@ -18,6 +18,8 @@ def rules_document() -> str:
         source = f"<{rule.source}>" if rule.source.startswith("https://") else rule.source
         parts.append(f"### {rule.name}\n\n{rule.severity.capitalize()}. {rule.title}. {rule.reason}\n")
         parts.append(f"Source: {source}\n")
+        if rule.stated is not None:
+            parts.append("Takes the model's word for what nothing here measures; `bezant topology check` says which.\n")
         if rule.assumes:
             parts.append("Assumes: " + ", ".join(f"`{name}`" for name in rule.assumes) + "\n")
     parts.append("## Refused when a file is read\n\n| rule | because |\n|---|---|")

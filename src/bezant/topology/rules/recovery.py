@@ -2,14 +2,26 @@
 
 from collections.abc import Iterator
 
+from bezant.topology.model.deployment import Topology
 from bezant.topology.rules.rule import Deployment, Found, rule
 
 _DR = "https://docs.aws.amazon.com/whitepapers/latest/disaster-recovery-workloads-on-aws/"
 
 
+def _measured(topology: Topology) -> bool:
+    steps = topology.recovery.steps
+    return bool(steps) and all(step.measured_minutes is not None for step in steps)
+
+
+def _planned_steps(topology: Topology) -> str | None:
+    planned = [step.name for step in topology.recovery.steps if step.measured_minutes is None]
+    return f"planned, never measured: {', '.join(planned)}" if planned else None
+
+
 @rule(
-    "recovery-unmeasured", "error", "Recovery targets are measured in drills",
+    "recovery-unmeasured", "error", "Drills and restores are planned often enough",
     reason="A target that was never tried is a hope. Drills measure it, and find what is missing.", source=_DR,
+    stated=lambda topology: None if _measured(topology) else "drills and restore tests are planned; none has measured",
 )  # fmt: skip
 def unmeasured(deployment: Deployment) -> Iterator[Found]:
     """A drill at least twice a year, and restores at least each quarter."""
@@ -29,11 +41,12 @@ def unmeasured(deployment: Deployment) -> Iterator[Found]:
 @rule(
     "recovery-time", "error", "The steps of a fail-over fit the recovery time",
     reason="The target is the sum of its steps, or it is nothing.", source=_DR,
+    stated=_planned_steps,
 )  # fmt: skip
 def time(deployment: Deployment) -> Iterator[Found]:
     """The sum of the steps; steps without a duration."""
     recovery = deployment.topology.recovery
-    unknown = [step.name for step in recovery.steps if step.minutes is None]
+    unknown = [step.name for step in recovery.steps if step.known_minutes is None]
     needed = ("detect", "promote_database", "scale_out", "switch_dns")
     missing = [name for name in needed if name not in {step.name for step in recovery.steps}]
     if unknown or missing:
@@ -50,9 +63,9 @@ def time(deployment: Deployment) -> Iterator[Found]:
             (f"{in_region:g} s > 120 s, what Aurora needs with a reader to promote",), "a reader in another zone",
         )  # fmt: skip
     ttl = (recovery.dns_ttl_seconds or 0) / 60
-    total = sum(step.minutes or 0 for step in recovery.steps) + ttl
+    total = sum(step.known_minutes or 0 for step in recovery.steps) + ttl
     if total > recovery.rto_minutes:
-        terms = " + ".join(f"{step.name} {step.minutes:g}" for step in recovery.steps)
+        terms = " + ".join(f"{step.name} {step.known_minutes:g}" for step in recovery.steps)
         yield Found(
             "recovery.rto_minutes", f"the steps take {total:g} minutes, the target is {recovery.rto_minutes}",
             (f"{terms} + DNS TTL {ttl:g} = {total:g}",), "shorter steps or a longer target",
@@ -89,6 +102,7 @@ def dns(deployment: Deployment) -> Iterator[Found]:
     "recovery-point", "error", "Every store can lose at most what the recovery point allows",
     reason="The target holds for the store that loses most, and a store that is not mentioned loses everything.",
     source=_DR, assumes=("unknown_replication_loss_minutes",),
+    stated=lambda topology: "what each store loses is expected by its method, not measured",
 )  # fmt: skip
 def point(deployment: Deployment) -> Iterator[Found]:
     """Expected loss of each store against the target."""

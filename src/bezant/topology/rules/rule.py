@@ -67,6 +67,7 @@ class Deployment:
 
 
 Check = Callable[[Deployment], Iterator[Found]]
+Stated = Callable[[Topology], str | None]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Rule:
     source: str
     assumes: tuple[str, ...]
     check: Check
+    stated: Stated | None = None
+    """What it takes the model's word for, a sentence; None when nothing measured is missing."""
 
     def findings(self, deployment: Deployment) -> list[Finding]:
         """Return what the rule finds; empty when the deployment keeps it."""
@@ -95,16 +98,23 @@ RULES: Final[dict[str, Rule]] = {}
 
 
 def rule(
-    name: str, severity: Severity, title: str, *, reason: str, source: str, assumes: tuple[str, ...] = ()
+    name: str,
+    severity: Severity,
+    title: str,
+    *,
+    reason: str,
+    source: str,
+    assumes: tuple[str, ...] = (),
+    stated: Stated | None = None,
 ) -> Callable[[Check], Check]:
-    """Register a check as a rule."""
+    """Register a check as a rule. `stated` says what it believes without a measurement or a manifest."""
     if unknown := set(assumes) - set(Assumptions.model_fields):
         raise ValueError(f"{name} assumes {unknown}, which no assumption is called")
     if name in RULES:
         raise ValueError(f"two rules are called {name}")
 
     def register(check: Check) -> Check:
-        RULES[name] = Rule(name, severity, title, reason, source, assumes, check)
+        RULES[name] = Rule(name, severity, title, reason, source, assumes, check, stated)
         return check
 
     return register

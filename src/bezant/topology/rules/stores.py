@@ -182,6 +182,7 @@ def secrets(deployment: Deployment) -> Iterator[Found]:
     "encryption-missing", "error", "Everything is encrypted at rest and in transit",
     reason="Payments data on a lost volume or an open wire is a reportable breach.",
     source="https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/data-protection.html",
+    stated=lambda topology: "by the model; `make test-chart` and `make test-infra` look at manifests and templates",
 )  # fmt: skip
 def encryption(deployment: Deployment) -> Iterator[Found]:
     """Both, or a finding."""
@@ -196,6 +197,7 @@ def encryption(deployment: Deployment) -> Iterator[Found]:
     "credentials-never-rotated", "warning", "Database passwords are rotated within a quarter",
     reason="A password that leaked once opens the database until it is changed; the pools take a new one under load.",
     source="https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotating-secrets.html",
+    stated=lambda topology: "`make test-infra` looks at administrators' rotation; tenants' is a request to the API",
 )  # fmt: skip
 def rotation(deployment: Deployment) -> Iterator[Found]:
     """At most 90 days."""
