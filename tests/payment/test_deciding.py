@@ -81,12 +81,12 @@ class _Directory:
         return SimpleNamespace(policies={"fraud_unavailable": {"review_from_major": 100}})
 
 
-def _checks(fraud: Fraud) -> FraudChecks:
+def _checks(fraud: Fraud, *, silence: float = SILENCE) -> FraudChecks:
     return FraudChecks(
         fraud,  # type: ignore[arg-type]
         _Directory(),  # type: ignore[arg-type]
         timeout_seconds=TIMEOUT,
-        silence_seconds=SILENCE,
+        silence_seconds=lambda: silence,
         wait_seconds=WAIT,
     )
 
@@ -207,3 +207,33 @@ async def test_a_hundred_groups_at_once_under_a_slow_service_are_all_scored() ->
     checks = _checks(fraud)
     verdicts = await asyncio.gather(*(checks.assess(TENANT, [_payment()]) for _ in range(100)))
     assert all(verdict.scored for (verdict,) in verdicts)
+
+
+async def test_a_process_at_its_limit_does_not_take_starvation_for_silence() -> None:
+    """Nobody is answered for long, as every process is short of processor time: the payments wait, undecided."""
+    checks = _checks(Fraud(_never, _never), silence=60.0)
+    unscored = _counted("unscored", "silent")
+    for _ in range(2):
+        with pytest.raises(Overloaded):
+            await checks.assess(TENANT, [_payment()])
+    assert _counted("unscored", "silent") == unscored
+
+
+async def test_a_silence_lasts_over_many_short_calls_and_is_found_while_calls_keep_coming() -> None:
+    fraud = Fraud(_never, _never)
+    checks = _checks(fraud)
+    calls = []
+    for _ in range(20):
+        calls.append(asyncio.create_task(checks.assess(TENANT, [_payment()])))
+        await asyncio.sleep(SILENCE / 10)
+    assert not any(verdict.scored for (verdict,) in await asyncio.gather(*calls))
+
+
+async def test_a_silence_is_forgotten_when_nobody_has_asked_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bezant.services.payment.operations.fraud_signs._REMEMBERED_SECONDS", 0.1)
+    fraud = Fraud(_never, _never)
+    checks = _checks(fraud)
+    assert not (await checks.assess(TENANT, [_payment()]))[0].scored
+    await asyncio.sleep(0.15)
+    fraud.answers = _after(SILENCE * 0.8)
+    assert (await checks.assess(TENANT, [_payment()]))[0].scored

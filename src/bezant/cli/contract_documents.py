@@ -59,7 +59,7 @@ def _parts(service: str) -> ServiceParts:
         )  # fmt: skip
     context = ServiceContext(
         service=service, settings=settings, secrets=nothing, control=nothing, directory=nothing, internal=nothing,
-        valkey=nothing, due_work=nothing, relay=nothing, tenant_databases=databases,
+        valkey=nothing, due_work=nothing, relay=nothing, admission=nothing, tenant_databases=databases,
     )  # fmt: skip
     parts: ServiceParts = importlib.import_module(f"bezant.services.{service}.app").build(context)
     return parts

@@ -27,7 +27,7 @@ from redis.asyncio.cluster import RedisCluster
 from bezant.contracts.events import BROADCAST_TOPICS
 from bezant.contracts.fleet import SERVICES
 from bezant.contracts.problems import Problem
-from bezant.foundation.admission import open_admission
+from bezant.foundation.admission import Admission, open_admission
 from bezant.foundation.control.database import ControlDatabase
 from bezant.foundation.control.directory import TenantDirectory
 from bezant.foundation.due_work import DueHandler, DueWork
@@ -77,6 +77,7 @@ class ServiceContext:
     valkey: RedisCluster
     due_work: DueWork
     relay: Relay
+    admission: Admission
     tenant_databases: TenantDatabases | None
 
     @property
@@ -172,6 +173,7 @@ class _Process:
             retention_hours=settings.outbox_retention_hours,
         )
         relays.append(relay)
+        admission = open_admission(settings)
         context = ServiceContext(
             service=service,
             settings=settings,
@@ -182,6 +184,7 @@ class _Process:
             valkey=valkey,
             due_work=due_work,
             relay=relay,
+            admission=admission,
             tenant_databases=databases,
         )
         parts: ServiceParts = importlib.import_module(f"bezant.services.{service}.app").build(context)
@@ -202,7 +205,7 @@ class _Process:
             body_limit_bytes=settings.body_limit_bytes,
             direct=parts.direct,
             internal=parts.internal,
-            admission=open_admission(settings),
+            admission=admission,
             deadline_seconds=settings.request_deadline_seconds,
         )
         server = _Server(

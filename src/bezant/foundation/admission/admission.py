@@ -124,6 +124,11 @@ class Admission:
         """Units that wait for one."""
         return self._owed.units + self._spare.units
 
+    def is_at_limit(self, *, within_seconds: float = 2.0) -> bool:
+        """Whether the process is at its limit, or was lately."""
+        met_at = self._limit.met_at
+        return met_at is not None and time.monotonic() - met_at < within_seconds
+
     def units_of(self, body_bytes: int) -> int:
         """Return how many units a request counts for: by its size, since its body has not been read."""
         return max(1, min(body_bytes // _BYTES_OF_A_UNIT, self._limit.value // _LARGEST_PART))

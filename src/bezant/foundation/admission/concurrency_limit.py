@@ -35,6 +35,8 @@ class ConcurrencyLimit:
         self._window_began: float | None = None
         self._finished_units = 0
         self._met = False
+        self.met_at: float | None = None
+        """When somebody last had to wait, or was refused, because of the limit."""
 
     @property
     def value(self) -> int:
@@ -50,6 +52,7 @@ class ConcurrencyLimit:
         """Note that somebody had to wait, or was refused, because of the limit."""
         self.advance(now)
         self._met = True
+        self.met_at = now
 
     def advance(self, now: float) -> None:
         """End the window if its time is over."""

@@ -1,7 +1,7 @@
 """Make a service's ASGI application."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -19,8 +19,11 @@ from bezant.foundation.http.operation_names import operation_name
 from bezant.foundation.http.problems import install_problem_handlers
 from bezant.foundation.identity.api_keys import ApiKeys
 from bezant.foundation.identity.internal_tokens import TokenVerifier
-from bezant.foundation.internal_calls import PartsRoute
 from bezant.foundation.rate_limit import RateLimiter
+
+if TYPE_CHECKING:
+    # the routes of internal calls are made of this package's parts
+    from bezant.foundation.internal_calls import PartsRoute
 
 _PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -114,7 +117,7 @@ def create_app(
     token_verifier: TokenVerifier,
     body_limit_bytes: int,
     direct: Sequence[DirectRoute] = (),
-    internal: Sequence[PartsRoute] = (),
+    internal: "Sequence[PartsRoute]" = (),
     admission: Admission | None = None,
     deadline_seconds: float = 10.0,
 ) -> ASGIApp:

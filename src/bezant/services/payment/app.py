@@ -24,7 +24,11 @@ def build(context: ServiceContext) -> ServiceParts:
         context.internal,
         context.directory,
         timeout_seconds=settings.fraud_timeout_seconds,
-        silence_seconds=settings.fraud_silence_seconds,
+        silence_seconds=lambda: (
+            settings.fraud_silence_at_limit_seconds
+            if context.admission.is_at_limit()
+            else settings.fraud_silence_seconds
+        ),
         wait_seconds=settings.fraud_wait_seconds,
     )
     settlement = PaymentSettlement(context.databases, context.internal, fraud, context.due_work)

@@ -7,6 +7,7 @@ alone never lets a payment through without a score.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -46,11 +47,12 @@ class FraudChecks:
         directory: TenantDirectory,
         *,
         timeout_seconds: float,
-        silence_seconds: float,
+        silence_seconds: Callable[[], float],
         wait_seconds: float,
     ) -> None:
         """`timeout_seconds`: how long a payment waits at least before the policy decides; `silence_seconds`: how long
-        the service must have answered nobody by then; `wait_seconds`: how long the score of a slow one is waited for.
+        the service must have answered nobody by then, as things are now; `wait_seconds`: how long the score of a slow
+        one is waited for.
         """
         self._internal = internal
         self._directory = directory
