@@ -36,7 +36,7 @@ def platform_values(topology: Topology) -> dict[str, Values]:
     ]
     if missing:
         raise NotStated(topology.name, missing)
-    documents = {}
+    documents: dict[str, Values] = {}
     for region in topology.regions:
         made = {name: workloads[workload] for name, workload in WORKLOADS.items()}
         documents[f"{region.name}/istio-base.yaml"] = {"defaultRevision": "default"}
