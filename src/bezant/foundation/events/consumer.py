@@ -89,6 +89,8 @@ class EventConsumer:
         first = self._consumer.poll(0.5)
         if first is None:
             return []
+        # once for all tenants, and before their turns: a handler that waited would keep others from theirs
+        self._stopping.wait(self._subscription.linger_seconds)
         return [first, *self._consumer.consume(_BATCH - 1, timeout=0.002)]
 
     async def _handle(self, messages: list[Message]) -> None:

@@ -21,7 +21,9 @@ class Subscription:
     topics: Sequence[str]
     handler: EventHandler
     name: str = ""
+    linger_seconds: float = 0.0
+    """How long a batch gathers after its first event."""
     rest_factor: float = 0.0
     """After a batch the consumer rests for so many times as long as the batch took: while many tenants are busy, what
-    comes meanwhile is fewer and larger transactions. The first events after a quiet moment do not wait."""
+    comes meanwhile is fewer and larger transactions. The first events after a quiet moment do not wait for that."""
     longest_rest_seconds: float = 0.8

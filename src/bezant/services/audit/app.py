@@ -1,6 +1,5 @@
 """Wiring of the audit service."""
 
-import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -20,11 +19,7 @@ from bezant.services.audit.storage.tree_head_key import TreeHeadKey
 def build(context: ServiceContext) -> ServiceParts:
     """Return the service's parts."""
 
-    linger_seconds = AuditSettings().linger_seconds
-
     async def record(tenant_id: UUID, events: list[ReceivedEvent]) -> None:
-        # While we wait the consumer's queue fills, so that the next batch is one transaction with many leaves.
-        await asyncio.sleep(linger_seconds)
         await append_entries(context.databases, tenant_id, events)
 
     async def schedule_retention(tenant_id: UUID) -> None:
@@ -40,6 +35,6 @@ def build(context: ServiceContext) -> ServiceParts:
             evidence_router(context.databases, key),
             upkeep_router(context.databases, schedule_retention),
         ],
-        consumers=[Subscription(TOPICS, record, rest_factor=3.0)],
+        consumers=[Subscription(TOPICS, record, linger_seconds=AuditSettings().linger_seconds, rest_factor=3.0)],
         due_work={RETENTION_KIND: carry_out_retention},
     )

@@ -1,6 +1,5 @@
 """Wiring of the notification service."""
 
-import asyncio
 from uuid import UUID
 
 from bezant.contracts.events import ReceivedEvent
@@ -37,8 +36,6 @@ def build(context: ServiceContext) -> ServiceParts:
     subscriptions = ManageSubscriptions(databases, context.directory, box, mailer, settings)
 
     async def enqueue(tenant_id: UUID, events: list[ReceivedEvent]) -> None:
-        # While we wait the consumer's queue fills, so that the next batch is one transaction with many messages.
-        await asyncio.sleep(settings.linger_seconds)
         await dispatcher.guard(tenant_id)
         if await enqueue_events(databases, tenant_id, events):
             dispatcher.wake(tenant_id)
@@ -49,7 +46,7 @@ def build(context: ServiceContext) -> ServiceParts:
             subscription_router(databases, endpoints, subscriptions, dispatcher),
             template_router(databases),
         ],
-        consumers=[Subscription(TOPICS, enqueue, rest_factor=3.0)],
+        consumers=[Subscription(TOPICS, enqueue, linger_seconds=settings.linger_seconds, rest_factor=3.0)],
         due_work={
             DELIVERIES: dispatcher.deliver_when_due,
             PRUNING: PruneHistory(databases, settings).when_due,
